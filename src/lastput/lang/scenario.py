@@ -1,0 +1,116 @@
+"""Scenarios: a model put to work.
+
+    @scenario(variants={"broken": {"guard": False}, "fixed": {"guard": True}})
+    def open_vs_disconnect(s: Setup) -> None:
+        '''A reader opens a device while it is being unplugged.'''
+        dev = s.new(device, refs=1)
+        s.thread("opener", do_open, dev)
+        s.thread("unplug", disconnect, dev)
+        s.final(all_put, dev)
+
+The body is ordinary Python. It runs once per configuration, before anything is searched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from lastput.lang.errors import UsageError
+from lastput.lang.options import Option, OptionGroup, Value, declared_options
+
+T = TypeVar("T")
+
+
+class Setup(Protocol):
+    """What a scenario's function gets: build the objects, name the threads and the properties."""
+
+    def new(self, cls: type[T], name: str | None = None, **fields: Any) -> T:
+        """A live object that model code may `kfree`; all zero but for `fields`. A leak if never freed."""
+        ...
+
+    def static(self, cls: type[T], name: str | None = None, **fields: Any) -> T:
+        """An object that is never freed."""
+        ...
+
+    def pool(self, cls: type[Any], capacity: int) -> None:
+        """Room for `capacity` objects from `kmalloc`/`kzalloc`; more ends that path as incomplete."""
+        ...
+
+    def thread(
+        self, name: str, function: Callable[..., Any], *args: Any, task: Any = None, daemon: bool = False
+    ) -> None:
+        """A thread that runs `function(*args)`. `task` is its `current`. A daemon may block for ever."""
+        ...
+
+    def invariant(self, function: Callable[..., Any], *args: Any) -> None:
+        """`function(*args)` is true in every state."""
+        ...
+
+    def final(self, function: Callable[..., Any], *args: Any) -> None:
+        """`function(*args)` is true when every thread has finished."""
+        ...
+
+    def reachable(self, function: Callable[..., Any], *args: Any) -> None:
+        """`function(*args)` is true in at least one state; that none is found is a violation."""
+        ...
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A scenario as declared. `options` are the constants that variants and `--set` may choose."""
+
+    name: str
+    title: str
+    function: Callable[[Setup], None]
+    variants: Mapping[str, Mapping[str, Value]]
+    default: str
+    options: Mapping[str, Option] = field(repr=False)
+
+    def configure(self, variant: str | None, settings: Mapping[str, Value]) -> dict[str, Value]:
+        """Values of all options for `variant` with `settings` on top; UsageError for a wrong one."""
+        chosen = variant or self.default
+        if chosen not in self.variants:
+            raise UsageError(f"{self.name} has no variant {chosen}: use {', '.join(self.variants)}")
+        values = {name: option.default for name, option in self.options.items()}
+        for name, value in {**self.variants[chosen], **settings}.items():
+            if name not in self.options:
+                raise UsageError(f"{self.name} has no option {name}: use {', '.join(self.options) or 'none'}")
+            values[name] = self.options[name].check(name, value)
+        return values
+
+
+def scenario(
+    *,
+    variants: Mapping[str, Mapping[str, Value]] | None = None,
+    default: str | None = None,
+    options: tuple[Any, ...] = (),
+    name: str | None = None,
+) -> Callable[[Callable[[Setup], None]], Scenario]:
+    """Declare a scenario. `options` lists the `@options` groups that it and its model use.
+
+    `default` is the variant taken when none is named: the first, unless stated.
+    """
+    chosen = dict(variants or {"default": {}})
+    known = _collect(options)
+
+    def declare(function: Callable[[Setup], None]) -> Scenario:
+        title = (function.__doc__ or function.__name__).strip().splitlines()[0]
+        return Scenario(
+            name or function.__name__, title, function, chosen, default or next(iter(chosen)), known
+        )
+
+    return declare
+
+
+def _collect(groups: tuple[Any, ...]) -> dict[str, Option]:
+    known: dict[str, Option] = {}
+    for group in groups:
+        if not isinstance(group, OptionGroup):
+            raise TypeError(f"{group!r} is not an @options class")
+        for name, declared in declared_options(group).items():
+            if name in known:
+                raise TypeError(f"two options are called {name}")
+            known[name] = declared
+    return known

@@ -1,0 +1,70 @@
+"""A scenario under one configuration, set up and ready to run: what compiler and simulator share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from lastput.lang.intrinsics import Static
+from lastput.lang.layout import AddressSpace, Object
+from lastput.lang.options import Value
+from lastput.lang.scenario import Scenario
+
+
+@dataclass(frozen=True)
+class ThreadSpec:
+    """One thread. `args` are raw values: addresses for pointers, ids for functions, ints."""
+
+    index: int
+    name: str
+    function: Callable[..., Any]
+    args: tuple[int, ...]
+    task: int
+    """Address of the thread's `current`; 0 without one."""
+    daemon: bool
+
+
+@dataclass(frozen=True)
+class Property:
+    """A condition over the whole state, written in the language; `args` as in ThreadSpec."""
+
+    kind: Literal["invariant", "final", "reachable"]
+    name: str
+    function: Callable[..., Any]
+    args: tuple[int, ...]
+
+
+@dataclass
+class World:
+    """Everything that is fixed before the first step.
+
+    `memory` maps the address of every cell of every live object to its initial value.
+    `statics` and `functions` grow when code mentions a new one: a static gets its address, a
+    function its id (1, 2, ...; 0 is the NULL function pointer), on first use.
+    """
+
+    scenario: Scenario
+    variant: str
+    configuration: Mapping[str, Value]
+    space: AddressSpace
+    memory: dict[int, int] = field(default_factory=dict)
+    threads: list[ThreadSpec] = field(default_factory=list)
+    properties: list[Property] = field(default_factory=list)
+    statics: dict[Static, Object] = field(default_factory=dict)
+    functions: list[Callable[..., Any]] = field(default_factory=list)
+
+    def static_object(self, variable: Static, name: str) -> Object:
+        """The object of a module-level static; placed, all zero, when first mentioned."""
+        if variable not in self.statics:
+            struct = variable.__dict__["_struct"]
+            placed = self.space.place(name, struct, live=True, freeable=False)
+            self.statics[variable] = placed
+            self.memory.update(dict.fromkeys(range(placed.base, placed.base + placed.size), 0))
+        return self.statics[variable]
+
+    def function_id(self, function: Callable[..., Any]) -> int:
+        """The number that stands for `function` in a function-pointer cell."""
+        if function not in self.functions:
+            self.functions.append(function)
+        return self.functions.index(function) + 1
