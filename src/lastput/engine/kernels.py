@@ -1,0 +1,230 @@
+"""The native kernels of the search: hash, insert, look up, rebuild, relax.
+
+The hash index is open addressing with linear probing over 32-bit slots, after Laarman, van de Pol and
+Weber, "Boosting Multi-Core Reachability Performance with Shared Hash Tables" (FMCAD 2010), arXiv
+1004.2772. A slot is (index of the state + 1) in its low `bits` bits and, in the bits above them, a tag
+from the hash, so that a slot of another state is nearly always told apart without reading that state.
+Departures: one writer, so no locks and no atomics; a slot holds an index into the array of states, which
+stays in breadth-first order, instead of states living in the table; and the kernels work on blocks of
+successors in stages (hash and prefetch the slots; read the slots and prefetch the states they name;
+compare or insert), so that cache misses overlap: group prefetching, Chen, Ailamaki, Gibbons and Mowry,
+"Improving Hash Join Performance through Prefetching" (ICDE 2004).
+
+The hash is a chain of folded multiplies (64 x 64 -> 128 bits, the halves xored), the mixing step of wyhash
+(Wang Yi, https://github.com/wangyi-fudan/wyhash). It decides where a state lies, never whether it is new:
+that is decided by comparing whole states.
+
+`shape` tells the words of a state by its length: a tuple of one or two (a constant for the compiler, so
+the loops over words vanish) or an array (any number of words). All kernels are in this one file because
+numba's cache notices changes of the file a kernel is in, not of those it calls into.
+"""
+
+# mypy: disable-error-code="untyped-decorator, no-untyped-def, no-any-return"
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+BLOCK = 64
+"""Successors that go through the stages together; also the length of the scratch arrays."""
+
+_ONE = np.uint64(1)
+_ZERO = np.uint32(0)
+_SEED = np.uint64(0x2D358DCCAA6C78A5)
+_STEP = np.uint64(0x8BB84B93962EACC9)
+_LAST = np.uint64(0x4B33A62ED433D4A3)
+
+
+def shape_of(words: int) -> Any:
+    """What the kernels take for `shape`, for states of `words` words."""
+    return (0,) * words if words <= 2 else np.zeros(words, np.uint8)
+
+
+@intrinsic
+def _fold(typingctx, a, b):
+    """The two halves of the 128-bit product a * b, xored."""
+
+    def emit(context, builder, signature, arguments):
+        wide = ir.IntType(128)
+        product = builder.mul(*(builder.zext(argument, wide) for argument in arguments))
+        high = builder.lshr(product, ir.Constant(wide, 64))
+        return builder.trunc(builder.xor(product, high), ir.IntType(64))
+
+    return types.uint64(types.uint64, types.uint64), emit
+
+
+@intrinsic
+def _prefetch(typingctx, array, index):
+    """Ask for the cache line of array[index]; never faults."""
+
+    def emit(context, builder, signature, arguments):
+        view = context.make_array(signature.args[0])(context, builder, arguments[0])
+        pointer = builder.bitcast(cgutils.gep(builder, view.data, arguments[1]), cgutils.voidptr_t)
+        i32 = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, i32, i32, i32])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [pointer, i32(0), i32(3), i32(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.uint64), emit
+
+
+@njit(nogil=True, cache=True)
+def _hash(rows, at, shape, keep):
+    """Hash of the state at word `at`. `keep` is all ones; tests clear bits of it to force collisions."""
+    h = _SEED
+    for w in range(np.uint64(len(shape))):
+        h = _fold(h ^ rows[at + w], _STEP)
+    return _fold(h ^ _LAST, _STEP) & keep
+
+
+@njit(nogil=True, cache=True)
+def _equal(rows, at, states, where, shape):
+    for w in range(np.uint64(len(shape))):
+        if rows[at + w] != states[where + w]:
+            return False
+    return True
+
+
+@njit(nogil=True, cache=True)
+def _approach(rows, begin, end, states, index, bits, keep, shape, hashes, places):
+    """Stages 1 and 2 for rows begin..end: the first place in the index that is empty or has the tag."""
+    words = np.uint64(len(shape))
+    shift = np.uint64(64) - bits
+    wrap = (_ONE << bits) - _ONE
+    low = np.uint32(wrap)
+    for i in range(begin, end):
+        h = _hash(rows, i * words, shape, keep)
+        hashes[i - begin] = h
+        _prefetch(index, h >> shift)
+    for i in range(end - begin):
+        h = hashes[i]
+        place = h >> shift
+        slot = index[place]
+        while slot != _ZERO and (slot ^ np.uint32(h)) | low != low:
+            place = (place + _ONE) & wrap
+            slot = index[place]
+        places[i] = place
+        if slot != _ZERO:
+            _prefetch(states, (np.uint64(slot & low) - _ONE) * words)
+
+
+@njit(nogil=True, cache=True)
+def insert(rows, first, n, states, count, limit, index, bits, keep, shape, hashes, places):
+    """Append the rows first..n that are not among the `count` states yet.
+
+    Returns the number of rows dealt with and the new count. Stops before the first new row that would
+    make more than `limit` states."""
+    first, n, count, limit = np.uint64(first), np.uint64(n), np.uint64(count), np.uint64(limit)
+    bits, keep = np.uint64(bits), np.uint64(keep)
+    words = np.uint64(len(shape))
+    wrap = (_ONE << bits) - _ONE
+    low = np.uint32(wrap)
+    begin = first
+    while begin < n:
+        end = min(n, begin + np.uint64(BLOCK))
+        _approach(rows, begin, end, states, index, bits, keep, shape, hashes, places)
+        for i in range(begin, end):
+            tag = np.uint32(hashes[i - begin]) & ~low
+            place = places[i - begin]
+            while True:
+                slot = index[place]
+                if slot == _ZERO:
+                    if count == limit:
+                        return np.int64(i), np.int64(count)
+                    for w in range(words):
+                        states[count * words + w] = rows[i * words + w]
+                    count += _ONE
+                    index[place] = tag | np.uint32(count)
+                    break
+                if slot & ~low == tag:
+                    where = (np.uint64(slot & low) - _ONE) * words
+                    if _equal(rows, i * words, states, where, shape):
+                        break
+                place = (place + _ONE) & wrap
+        begin = end
+    return np.int64(n), np.int64(count)
+
+
+@njit(nogil=True, cache=True)
+def lookup(rows, n, states, index, bits, keep, shape, hashes, places, found):
+    """found[i] = index of the state that is row i, or -1, for i < n."""
+    n, bits, keep = np.uint64(n), np.uint64(bits), np.uint64(keep)
+    words = np.uint64(len(shape))
+    wrap = (_ONE << bits) - _ONE
+    low = np.uint32(wrap)
+    begin = np.uint64(0)
+    while begin < n:
+        end = min(n, begin + np.uint64(BLOCK))
+        _approach(rows, begin, end, states, index, bits, keep, shape, hashes, places)
+        for i in range(begin, end):
+            tag = np.uint32(hashes[i - begin]) & ~low
+            place = places[i - begin]
+            found[i] = -1
+            slot = index[place]
+            while slot != _ZERO:
+                if slot & ~low == tag:
+                    state = np.uint64(slot & low) - _ONE
+                    if _equal(rows, i * words, states, state * words, shape):
+                        found[i] = np.int64(state)
+                        break
+                place = (place + _ONE) & wrap
+                slot = index[place]
+        begin = end
+
+
+@njit(nogil=True, cache=True)
+def rebuild(states, count, index, bits, keep, shape, hashes):
+    """Fill an empty index with the first `count` states, which are known to differ."""
+    count, bits, keep = np.uint64(count), np.uint64(bits), np.uint64(keep)
+    words = np.uint64(len(shape))
+    shift = np.uint64(64) - bits
+    wrap = (_ONE << bits) - _ONE
+    low = np.uint32(wrap)
+    begin = np.uint64(0)
+    while begin < count:
+        end = min(count, begin + np.uint64(BLOCK))
+        for i in range(begin, end):
+            h = _hash(states, i * words, shape, keep)
+            hashes[i - begin] = h
+            _prefetch(index, h >> shift)
+        for i in range(begin, end):
+            h = hashes[i - begin]
+            place = h >> shift
+            while index[place] != _ZERO:
+                place = (place + _ONE) & wrap
+            index[place] = (np.uint32(h) & ~low) | np.uint32(i + _ONE)
+        begin = end
+
+
+@njit(nogil=True, cache=True)
+def relax(found, labels, n, first, low, high, costs, threads):
+    """Carry costs of the level low..high back over edges into it.
+
+    Edge i leads by labels[i] from the batch that starts at state `first` to the state found[i]. costs[s]
+    is 1 + the fewest switches from state s to the violation, 0 where there is no way; it is reached
+    exactly by the threads in the bit mask threads[s], if they are also the last to have run before s: all
+    others pay one switch more."""
+    top = np.uint64(8 * threads.itemsize - 1)
+    for i in range(n):
+        to = found[i]
+        if to < low or to >= high or costs[to] == 0:
+            continue
+        thread = min((labels[i] >> np.uint64(16)) & np.uint64(0xFFFF), top)
+        bit = np.uint64(1) << thread
+        cost = np.int64(costs[to])
+        if np.uint64(threads[to]) & bit == np.uint64(0):
+            cost = min(cost + 1, 0xFFFF)
+        state = first + np.int64(labels[i] >> np.uint64(32))
+        known = np.int64(costs[state])
+        if known == 0 or cost < known:
+            costs[state] = cost
+            threads[state] = bit
+        elif cost == known:
+            threads[state] |= bit

@@ -1,0 +1,82 @@
+"""What a search is told and what it tells. No search in here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Stop = Literal["complete", "violation", "max-states", "max-memory", "timeout", "interrupt"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to give up. A limit reached is an outcome, never an error."""
+
+    max_states: int | None = None
+    """States stored; None: as many as fit."""
+    max_memory: int | None = None
+    """Bytes of the search's own arrays; None: 80 % of what machine and container have available."""
+    timeout: float | None = None
+    """Seconds of search."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a running search is."""
+
+    states: int
+    transitions: int
+    depth: int
+    """Level whose states are being expanded."""
+    frontier: int
+    """States stored and not expanded yet."""
+    bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A shortest schedule into a violation, with fewest context switches among the shortest."""
+
+    code: int
+    thread: int | None
+    """Thread whose step broke the rule; None: the state reached breaks it."""
+    choice: int
+    schedule: list[tuple[int, int]]
+    """(thread, choice) of each step from the initial state on, the violating step included."""
+    depth: int
+    """Length of the schedule."""
+    switches: int
+    """Consecutive steps by different threads."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a search found, or knew when it stopped."""
+
+    stop: Stop
+    states: int
+    transitions: int
+    """(state, thread, choice) with a successor, of all states expanded."""
+    depth: int
+    """Last level with states."""
+    levels: list[int]
+    """States first reached by 0, 1, 2, ... steps; the sum is `states`."""
+    seconds: float
+    peak_bytes: int
+    """Most memory the search's own arrays took."""
+    coverage: npt.NDArray[np.uint8]
+    """1 for each coverage place that ran."""
+    unseen: frozenset[int]
+    """Witnesses (coverage places that are wanted) that did not run."""
+    bounds: dict[int, int]
+    """Events whose code is a limit of the model, by code."""
+    codes: dict[int, int]
+    """All other events, by code."""
+    events: int
+    """Their number: violating steps and states."""
+    violation: Violation | None
+    """None with events > 0: the user interrupted while the schedule was being rebuilt."""
