@@ -1,0 +1,24 @@
+"""What this process has taken from the machine."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+
+def peak_resident() -> int:
+    """Largest resident size of this process so far, in bytes; 0 where nobody can tell."""
+    # Not getrusage on Linux: its ru_maxrss starts at the size of the process that forked us.
+    try:
+        found = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.M)
+    except OSError:
+        found = None
+    if found:
+        return int(found[1]) * 1024
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

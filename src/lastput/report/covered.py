@@ -1,0 +1,93 @@
+"""What a verdict rests on: how much was searched, under which bounds, and what never ran."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from lastput.report.layout import bytes_text, listing, plural, seconds_text, wrapped
+from lastput.report.style import Style
+from lastput.result import Coverage, Place, Result
+
+REASONS = {
+    "max-states": "the limit on states was reached (--max-states {0.max_states})",
+    "max-memory": "the memory ran out (--max-memory; now {memory})",
+    "timeout": "the time was up (--timeout {0.timeout:g})",
+    "interrupt": "it was interrupted",
+    "bound": "some execution ran into a bound of the model",
+}
+
+
+def reason(result: Result) -> str:
+    """Why the result is incomplete, in words."""
+    limit = result.limits.max_memory
+    memory = bytes_text(limit) if limit else "most of what this machine has free"
+    return REASONS[result.reason].format(result.limits, memory=memory)
+
+
+def searched(result: Result) -> list[str]:
+    """Size, configuration, properties, time and memory."""
+    counts = result.counts
+    how = "Every interleaving" if result.verdict == "holds" else "Part of the interleavings"
+    tasks = listing([t.name for t in result.threads])
+    size = f"{plural(counts.states, 'state')}, {plural(counts.transitions, 'transition')}"
+    lines = wrapped(f"{how} of {plural(len(result.threads), 'thread')} ({tasks}) was run:", hanging="  ")
+    return [*lines, f"  {size}, depth {counts.depth:,}.", *_settings(result), *_cost(result)]
+
+
+def _settings(result: Result) -> list[str]:
+    if not result.settings:
+        return []
+    values = " ".join(f"{name}={_value(value)}" for name, value in result.settings.items())
+    return wrapped(f"With {values}.", hanging="  ")
+
+
+def _value(value: bool | int | str) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def _cost(result: Result) -> list[str]:
+    seconds, memory = result.seconds, result.memory
+    compiled = "compiled before" if seconds.cached else f"compiled in {seconds_text(seconds.compile)}"
+    if not seconds.cached:
+        compiled += " (the next run takes that from the cache)"
+    text = (
+        f"{compiled[0].upper()}{compiled[1:]}, searched in {seconds_text(seconds.search)}, "
+        f"{seconds_text(seconds.total)} in all; {bytes_text(memory.peak)} at most"
+    )
+    if memory.per_state:
+        text += f", {memory.per_state:.1f} bytes per state"
+    return wrapped(f"{text}.", hanging="  ")
+
+
+def covered(coverage: Coverage, style: Style) -> list[str]:
+    """How much of the model ran, what was evaluated, and every place that never ran."""
+    lines = [
+        f"Ran {coverage.lines_run:,} of {plural(coverage.lines, 'line')} "
+        f"and {coverage.branches_run:,} of {plural(coverage.branches, 'branch')} of the model."
+    ]
+    if coverage.properties:
+        lines += wrapped(f"Evaluated: {', '.join(coverage.properties)}.", hanging="  ")
+    if coverage.witnesses:
+        lines += wrapped(f"Seen to happen: {', '.join(coverage.witnesses)}.", hanging="  ")
+    for name in coverage.threads_never:
+        lines.append(style.loud(f"Thread {name} never took a step."))
+    for name in coverage.properties_never:
+        lines += [style.loud(line) for line in wrapped(f"Never evaluated: {name}.", hanging="  ")]
+    return lines + _never(coverage, style)
+
+
+def _never(coverage: Coverage, style: Style) -> list[str]:
+    if not coverage.never:
+        return ["Nothing of it never ran."] if coverage.lines else []
+    lines = [style.strong("Never ran, so nothing is known about it:")]
+    for (function, file), places in groupby(coverage.never, key=lambda p: (p.function, p.file)):
+        lines += wrapped(f"{function} ({file})", indent="  ", hanging="  ")
+        for place in places:
+            lines += _place(place)
+    return lines
+
+
+def _place(place: Place) -> list[str]:
+    note = {"branch taken": "  (never true)", "branch not taken": "  (never false)"}.get(place.what, "")
+    number = f"{place.line:>7}  "
+    return wrapped(f"{place.text}{note}", indent=number, hanging="    ")

@@ -1,0 +1,74 @@
+"""A result as text for a terminal, 80 columns wide, in the shapes that kernel developers know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lastput.report.covered import covered, reason, searched
+from lastput.report.layout import plural, seconds_text, wrapped
+from lastput.report.oops import oops
+from lastput.report.style import Style
+from lastput.result import Bound, Result
+
+PLAIN = Style()
+
+
+def report(result: Result, *, style: Style = PLAIN, full: bool = False) -> str:
+    """The report of one result, ending in a newline. `full` shows every step of the interleaving."""
+    body = {"violated": _violated, "holds": _holds, "incomplete": _incomplete}[result.verdict]
+    lines = [*_title(result, style), "", *body(result, style, full)]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def summary(results: Sequence[Result], *, style: Style = PLAIN) -> str:
+    """One line per result, for several variants of a scenario."""
+    width = max(len("variant"), *(len(r.variant) for r in results))
+    lines = [style.strong(f"{'variant':<{width}}  verdict     {'states':>12}  {'time':>7}  finding")]
+    for r in results:
+        verdict = style.verdict(r.verdict, f"{r.verdict:<10}")
+        numbers = f"{r.counts.states:>12,}  {seconds_text(r.seconds.total):>7}"
+        lines.append(f"{r.variant:<{width}}  {verdict}  {numbers}  {_finding(r)}".rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def _finding(result: Result) -> str:
+    if result.violation:
+        return f"{result.violation.kind} in {result.violation.function}".removesuffix(" in ")
+    return result.reason
+
+
+def _title(result: Result, style: Style) -> list[str]:
+    verdict = style.verdict(result.verdict, result.verdict)
+    return [
+        f"{style.strong(result.scenario)}, variant {result.variant}: {verdict}",
+        *wrapped(result.title, indent="  "),
+    ]
+
+
+def _violated(result: Result, style: Style, full: bool) -> list[str]:
+    assert result.violation is not None
+    return [*oops(result.violation, style=style, full=full), "", *searched(result)]
+
+
+def _holds(result: Result, style: Style, full: bool) -> list[str]:
+    return [*searched(result), "", *covered(result.coverage, style)]
+
+
+def _incomplete(result: Result, style: Style, full: bool) -> list[str]:
+    loud = wrapped(f"INCOMPLETE: {reason(result)}. This is no verdict.", hanging="  ")
+    known = "No violation in what was searched so far."
+    return [
+        *(style.loud(line) for line in loud),
+        *(line for bound in result.bounds for line in _bound(bound)),
+        known,
+        "",
+        *searched(result),
+        "",
+        *covered(result.coverage, style),
+    ]
+
+
+def _bound(bound: Bound) -> list[str]:
+    where = f" in {bound.function} ({bound.file}:{bound.line})" if bound.file else ""
+    text = f"{bound.kind}: {bound.message}{where}, {plural(bound.count, 'time')}"
+    return wrapped(text, indent="  ", hanging="  ")

@@ -1,0 +1,241 @@
+"""What a check found out, as one immutable object. No input or output happens here.
+
+The command line's text and JSON, and whatever else shows a result, are views of `Result`. All
+texts in it are fit to be printed: file names are short, values are written as in C.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+SCHEMA = 1
+"""Version of this object's form, and of its JSON (docs/reference/json.md)."""
+
+Verdict = Literal["holds", "violated", "incomplete"]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One level of a call trace: where a function stands. `text` is the source line, stripped."""
+
+    function: str
+    file: str
+    line: int
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Access:
+    """One thing that a step did to memory or to the schedule.
+
+    `kind` is load, store, await, choose, alloc or free. `place` is C's name of the cell or the object
+    (`kvm.arch.pgd`); empty for await and choose. `value` is what was read, written or chosen.
+    `bookkeeping` marks cells that no kernel has: ghost fields and the holders of locks.
+    """
+
+    kind: str
+    place: str
+    value: str
+    bookkeeping: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the counterexample. `number` counts from 1; `frames` has the innermost first.
+
+    `function` and `statement` are how a reader would put it: a step inside `spin_lock` is shown as
+    its caller's `spin_lock(kvm.mmu_lock)`.
+    """
+
+    number: int
+    thread: int
+    choice: int
+    function: str
+    statement: str
+    accesses: tuple[Access, ...]
+    frames: tuple[Frame, ...]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Where a thread stands when the rule is broken. `state` is running, ready, blocked or finished.
+
+    `function` and `statement` are as in Step: what it does, or would do next. `waits_for` are the
+    indexes of the threads that a blocked one waits for; `holds` names its locks.
+    """
+
+    index: int
+    name: str
+    state: str
+    function: str = ""
+    statement: str = ""
+    frames: tuple[Frame, ...] = ()
+    waits_for: tuple[int, ...] = ()
+    holds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an object was allocated or freed. `thread` is None for the scenario's set-up."""
+
+    thread: int | None
+    step: int
+    frames: tuple[Frame, ...]
+
+
+@dataclass(frozen=True)
+class Victim:
+    """The object that a violation is about. `offset` counts bytes from its start."""
+
+    object: str
+    struct: str
+    size: int
+    offset: int
+    field: str
+    allocated: Origin | None = None
+    freed: Origin | None = None
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A broken rule, with the shortest schedule that breaks it.
+
+    `kind` is an id of `lastput.checks.kinds`. `thread` is None when no step but a state is to blame
+    (a deadlock, a leak, an invariant). `address` counts bytes, as a kernel would print it; None where
+    no address is involved. `cycle` lists the threads that wait for each other, in order.
+    `schedule` is what `lastput replay` follows: (thread, choice) of every step.
+    """
+
+    kind: str
+    family: str
+    headline: str
+    message: str
+    function: str
+    file: str
+    line: int
+    thread: int | None
+    address: int | None
+    tasks: tuple[Task, ...]
+    steps: tuple[Step, ...]
+    schedule: tuple[tuple[int, int], ...]
+    switches: int
+    victim: Victim | None = None
+    cycle: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line or one side of a branch that never ran."""
+
+    function: str
+    file: str
+    line: int
+    what: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What the search ran. Never-run places are the model's own, not faults."""
+
+    lines_run: int = 0
+    lines: int = 0
+    branches_run: int = 0
+    branches: int = 0
+    never: tuple[Place, ...] = ()
+    properties: tuple[str, ...] = ()
+    """Properties that were evaluated at least once, as `kind name`."""
+    properties_never: tuple[str, ...] = ()
+    witnesses: tuple[str, ...] = ()
+    """Reachability conditions that some state was seen to fulfil."""
+    threads_never: tuple[str, ...] = ()
+    """Threads that took no step in any execution."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Size of what was searched. `depth` is the number of steps to the farthest state."""
+
+    states: int = 0
+    transitions: int = 0
+    depth: int = 0
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Wall-clock time. `cached` tells that native code was taken from an earlier run."""
+
+    compile: float = 0.0
+    search: float = 0.0
+    total: float = 0.0
+    cached: bool = False
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes. `peak` is the process's largest resident size, `search` that of the search's arrays."""
+
+    peak: int = 0
+    search: int = 0
+    per_state: float = 0.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where a search stops without a verdict; None is no limit. Bytes and seconds."""
+
+    max_states: int | None = None
+    max_memory: int | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A bound of the model that some execution ran into: a pool's size, a promised range."""
+
+    kind: str
+    message: str
+    function: str
+    file: str
+    line: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Thread:
+    """A thread of the scenario, by its index in `Result.threads`."""
+
+    name: str
+    daemon: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """Verdict and evidence of one scenario under one configuration.
+
+    `reason` says what stopped an `incomplete` search: max-states, max-memory, timeout, interrupt or
+    bound; empty otherwise. `settings` holds the value of every option.
+    """
+
+    scenario: str
+    title: str
+    variant: str
+    verdict: Verdict
+    reason: str = ""
+    settings: Mapping[str, bool | int | str] = field(default_factory=dict)
+    threads: tuple[Thread, ...] = ()
+    counts: Counts = Counts()
+    seconds: Seconds = Seconds()
+    memory: Memory = Memory()
+    limits: Limits = Limits()
+    bounds: tuple[Bound, ...] = ()
+    coverage: Coverage = Coverage()
+    violation: Violation | None = None
+    schema: int = SCHEMA
+
+    @property
+    def holds(self) -> bool:
+        """True when every interleaving was run and none breaks a rule."""
+        return self.verdict == "holds"
