@@ -1,0 +1,11 @@
+"""Linux itself, written in the model language: locks, counts, lists, files, tasks, memory.
+
+Names are the kernel's. A file named `*_types` declares memory only, as the kernel's own headers of
+that name do, so that the functions may include each other's structs in any order:
+
+    lock_types  atomic  hlist  fs_types  mm_types  sched     what memory looks like
+    preempt  spinlock  rwsem  srcu                           how threads exclude and wait
+    task_work  file                                          files and their deferred last put
+    mmu_notifier  sched_mm  page  gup  mmap  fork  exit      address spaces, from use to death
+    rmap  vmscan  madvise                                    what the rest of the system does to them
+"""

@@ -1,0 +1,38 @@
+"""The end of a task (Linux 4.12, kernel/exit.c): in the order that matters here.
+
+Signals, semaphores, shared memory, namespaces and the notification of the parent are left out;
+none of them touches memory or files. mmap_sem, which exit_mm takes for a pending core dump, too.
+"""
+
+from __future__ import annotations
+
+from lastput.kernel.file import exit_files
+from lastput.kernel.fork import mmput
+from lastput.kernel.sched import current
+from lastput.kernel.sched_mm import mmdrop, mmgrab
+from lastput.kernel.task_work import exit_task_work
+from lastput.lang import NULL
+
+
+def exit_mm() -> None:
+    """Stop using the address space; the CPU keeps the structure until the final switch."""
+    task = current()
+    mm = task.mm
+    if mm:
+        mmgrab(mm)
+        task.mm = NULL
+        mmput(mm)
+
+
+def finish_task_switch() -> None:
+    """The next task runs; the dead one's lazy reference goes (kernel/sched/core.c)."""
+    mm = current().active_mm
+    if mm:
+        mmdrop(mm)
+
+
+def do_exit() -> None:
+    exit_mm()
+    exit_files()
+    exit_task_work()
+    finish_task_switch()

@@ -1,0 +1,20 @@
+"""Memory of the locks (include/linux/spinlock_types.h, rwsem.h).
+
+A lock is who holds it. Wait queues, tickets and debugging fields are left out: which waiter is
+next is decided by the scheduler, so every order that a fair queue gives is among those explored.
+"""
+
+from __future__ import annotations
+
+from lastput.lang import holder, holders, struct
+
+
+@struct
+class spinlock_t:
+    owner: holder
+
+
+@struct
+class rw_semaphore:
+    writer: holder
+    readers: holders

@@ -1,0 +1,23 @@
+"""Atomic context (Linux 4.12, include/linux/preempt.h, kernel.h).
+
+Interrupts are not modelled, so context is the number of spinlocks held.
+"""
+
+from __future__ import annotations
+
+from lastput.kernel.sched import current
+from lastput.lang import violation
+
+
+def preempt_disable() -> None:
+    current().preempt_count += 1
+
+
+def preempt_enable() -> None:
+    current().preempt_count -= 1
+
+
+def might_sleep() -> None:
+    """Marks a function that may sleep; a violation when a spinlock is held."""
+    if current().preempt_count != 0:
+        violation("sleep-in-atomic", "sleeping function called from invalid context")

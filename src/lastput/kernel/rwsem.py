@@ -1,0 +1,48 @@
+"""Read-write semaphores (Linux 4.12, include/linux/rwsem.h).
+
+A waiting writer does not hold up new readers here, as it may in the kernel: a deadlock that needs
+that fairness is not found, and no interleaving is lost.
+"""
+
+from __future__ import annotations
+
+from lastput.kernel.lock_types import rw_semaphore
+from lastput.kernel.preempt import might_sleep
+from lastput.lang import atomic, await_, ptr, this_thread, violation
+
+
+def down_read(sem: ptr[rw_semaphore]) -> None:
+    might_sleep()
+    me = this_thread() + 1
+    with atomic():
+        await_(lambda: sem.writer == 0 or sem.writer == me, holders=lambda: (1 << sem.writer) >> 1)
+        if sem.writer == me or (sem.readers >> this_thread()) & 1:
+            violation("lock-recursion", "down_read: this task holds the semaphore already")
+        sem.readers |= 1 << this_thread()
+
+
+def up_read(sem: ptr[rw_semaphore]) -> None:
+    with atomic():
+        if (sem.readers >> this_thread()) & 1 == 0:
+            violation("lock-owner", "up_read: this task is no reader")
+        sem.readers &= ~(1 << this_thread())
+
+
+def down_write(sem: ptr[rw_semaphore]) -> None:
+    might_sleep()
+    me = this_thread() + 1
+    with atomic():
+        await_(
+            lambda: (sem.writer == 0 and sem.readers & ~(1 << this_thread()) == 0) or sem.writer == me,
+            holders=lambda: sem.readers | ((1 << sem.writer) >> 1),
+        )
+        if sem.writer == me or sem.readers != 0:
+            violation("lock-recursion", "down_write: this task holds the semaphore already")
+        sem.writer = me
+
+
+def up_write(sem: ptr[rw_semaphore]) -> None:
+    with atomic():
+        if sem.writer != this_thread() + 1:
+            violation("lock-owner", "up_write: this task is not the writer")
+        sem.writer = 0

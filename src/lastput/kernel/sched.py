@@ -1,0 +1,25 @@
+"""Tasks (Linux 4.12, include/linux/sched.h): as much of `task_struct` as this code looks at."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from lastput.kernel.fs_types import callback_head, files_struct
+from lastput.kernel.mm_types import mm_struct
+from lastput.lang import const, ghost, ptr, struct, this_task, upto
+
+
+@struct
+class task_struct:
+    mm: ptr[mm_struct]
+    active_mm: const[ptr[mm_struct]]
+    """What `mm` was; after exit_mm the CPU still runs on it (lazy TLB)."""
+    files: ptr[files_struct]
+    task_works: ptr[callback_head]
+    preempt_count: ghost[Annotated[int, upto(7)]]
+    """Spinlocks held. A ghost: only the task itself reads or writes it."""
+
+
+def current() -> ptr[task_struct]:
+    """The running task."""
+    return this_task(task_struct)

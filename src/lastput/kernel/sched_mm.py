@@ -1,0 +1,35 @@
+"""References to an mm_struct (Linux 4.12, include/linux/sched/mm.h, kernel/fork.c).
+
+`mm_users` keeps the address space usable, `mm_count` keeps the structure; all users together hold
+one `mm_count`.
+"""
+
+from __future__ import annotations
+
+from lastput.kernel.atomic import atomic_dec_and_test, atomic_inc
+from lastput.kernel.hlist import hlist_empty
+from lastput.kernel.mm_types import mm_struct
+from lastput.lang import BUG_ON, NULL, kfree, ptr
+
+
+def mmgrab(mm: ptr[mm_struct]) -> None:
+    atomic_inc(mm.mm_count)
+
+
+def mmu_notifier_mm_destroy(mm: ptr[mm_struct]) -> None:
+    """mm/mmu_notifier.c: no notifier may be left when the structure dies."""
+    notifiers = mm.mmu_notifier_mm
+    if notifiers:
+        BUG_ON(not hlist_empty(notifiers.list))
+        kfree(notifiers)
+        mm.mmu_notifier_mm = NULL
+
+
+def __mmdrop(mm: ptr[mm_struct]) -> None:
+    mmu_notifier_mm_destroy(mm)
+    kfree(mm)
+
+
+def mmdrop(mm: ptr[mm_struct]) -> None:
+    if atomic_dec_and_test(mm.mm_count):
+        __mmdrop(mm)
