@@ -19,7 +19,7 @@ the loops over words vanish) or an array (any number of words). All kernels are 
 numba's cache notices changes of the file a kernel is in, not of those it calls into.
 """
 
-# mypy: disable-error-code="untyped-decorator, no-untyped-def, no-any-return"
+# mypy: disable-error-code="untyped-decorator, no-untyped-def, no-untyped-call, no-any-return, call-arg"
 
 from __future__ import annotations
 
@@ -34,7 +34,12 @@ from numba.extending import intrinsic
 BLOCK = 64
 """Successors that go through the stages together; also the length of the scratch arrays."""
 
+LINE = 16
+"""Slots of a cache line of 64 bytes."""
+
 _ONE = np.uint64(1)
+_LINE = np.uint64(LINE)
+_INSIDE = np.uint64(LINE - 1)
 _ZERO = np.uint32(0)
 _SEED = np.uint64(0x2D358DCCAA6C78A5)
 _STEP = np.uint64(0x8BB84B93962EACC9)
@@ -75,6 +80,42 @@ def _prefetch(typingctx, array, index):
     return types.void(array, types.uint64), emit
 
 
+@intrinsic
+def _candidates(typingctx, index, line, tag, low):
+    """Bit mask of the slots of the cache line that begins at `line` that are empty or have the tag."""
+
+    def emit(context, builder, signature, arguments):
+        view = context.make_array(signature.args[0])(context, builder, arguments[0])
+        lanes = ir.VectorType(ir.IntType(32), LINE)
+        pointer = cgutils.gep(builder, view.data, arguments[1])
+        slots = builder.load(builder.bitcast(pointer, lanes.as_pointer()), align=4, typ=lanes)
+        zero = ir.Constant(lanes, None)
+        empty = builder.icmp_unsigned("==", slots, zero)
+        high = builder.not_(builder.or_(_spread(builder, arguments[3], lanes), zero))
+        tagged = builder.icmp_unsigned("==", builder.and_(slots, high), _spread(builder, arguments[2], lanes))
+        mask = builder.bitcast(builder.or_(empty, tagged), ir.IntType(LINE))
+        return builder.zext(mask, ir.IntType(64))
+
+    return types.uint64(index, types.uint64, types.uint32, types.uint32), emit
+
+
+def _spread(builder, value, lanes):
+    """A vector with `value` in every lane."""
+    first = builder.insert_element(ir.Constant(lanes, ir.Undefined), value, ir.IntType(32)(0))
+    lane_numbers = ir.VectorType(ir.IntType(32), lanes.count)
+    return builder.shuffle_vector(first, first, ir.Constant(lane_numbers, None))
+
+
+@intrinsic
+def _lowest(typingctx, mask):
+    """Number of the lowest set bit; the mask is not 0."""
+
+    def emit(context, builder, signature, arguments):
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), emit
+
+
 @njit(nogil=True, cache=True)
 def _hash(rows, at, shape, keep):
     """Hash of the state at word `at`. `keep` is all ones; tests clear bits of it to force collisions."""
@@ -93,6 +134,16 @@ def _equal(rows, at, states, where, shape):
 
 
 @njit(nogil=True, cache=True)
+def _next(place, home, wrap):
+    """The place after `place`: all of the home line from the home on, around its end, then line after line."""
+    inside = (place + _ONE) & _INSIDE
+    line = place & ~_INSIDE
+    if inside == home & _INSIDE:
+        line = (line + _LINE) & wrap
+    return line | inside
+
+
+@njit(nogil=True, cache=True)
 def _approach(rows, begin, end, states, index, bits, keep, shape, hashes, places):
     """Stages 1 and 2 for rows begin..end: the first place in the index that is empty or has the tag."""
     words = np.uint64(len(shape))
@@ -105,14 +156,19 @@ def _approach(rows, begin, end, states, index, bits, keep, shape, hashes, places
         _prefetch(index, h >> shift)
     for i in range(end - begin):
         h = hashes[i]
-        place = h >> shift
-        slot = index[place]
-        while slot != _ZERO and (slot ^ np.uint32(h)) | low != low:
-            place = (place + _ONE) & wrap
-            slot = index[place]
+        home = h >> shift
+        line = home & ~_INSIDE
+        start = home & _INSIDE
+        mask = _candidates(index, line, np.uint32(h) & ~low, low)
+        while mask == np.uint64(0):
+            line = (line + _LINE) & wrap
+            mask = _candidates(index, line, np.uint32(h) & ~low, low)
+        # Bits from `start` on come first, those before it after them.
+        ahead = (mask | mask << _LINE) >> start
+        place = line | ((start + _lowest(ahead)) & _INSIDE)
         places[i] = place
-        if slot != _ZERO:
-            _prefetch(states, (np.uint64(slot & low) - _ONE) * words)
+        slot = np.uint64(index[place] & low)
+        _prefetch(states, (max(slot, _ONE) - _ONE) * words)
 
 
 @njit(nogil=True, cache=True)
@@ -124,6 +180,7 @@ def insert(rows, first, n, states, count, limit, index, bits, keep, shape, hashe
     first, n, count, limit = np.uint64(first), np.uint64(n), np.uint64(count), np.uint64(limit)
     bits, keep = np.uint64(bits), np.uint64(keep)
     words = np.uint64(len(shape))
+    shift = np.uint64(64) - bits
     wrap = (_ONE << bits) - _ONE
     low = np.uint32(wrap)
     begin = first
@@ -147,7 +204,7 @@ def insert(rows, first, n, states, count, limit, index, bits, keep, shape, hashe
                     where = (np.uint64(slot & low) - _ONE) * words
                     if _equal(rows, i * words, states, where, shape):
                         break
-                place = (place + _ONE) & wrap
+                place = _next(place, hashes[i - begin] >> shift, wrap)
         begin = end
     return np.int64(n), np.int64(count)
 
@@ -157,6 +214,7 @@ def lookup(rows, n, states, index, bits, keep, shape, hashes, places, found):
     """found[i] = index of the state that is row i, or -1, for i < n."""
     n, bits, keep = np.uint64(n), np.uint64(bits), np.uint64(keep)
     words = np.uint64(len(shape))
+    shift = np.uint64(64) - bits
     wrap = (_ONE << bits) - _ONE
     low = np.uint32(wrap)
     begin = np.uint64(0)
@@ -174,7 +232,7 @@ def lookup(rows, n, states, index, bits, keep, shape, hashes, places, found):
                     if _equal(rows, i * words, states, state * words, shape):
                         found[i] = np.int64(state)
                         break
-                place = (place + _ONE) & wrap
+                place = _next(place, hashes[i - begin] >> shift, wrap)
                 slot = index[place]
         begin = end
 
@@ -198,7 +256,7 @@ def rebuild(states, count, index, bits, keep, shape, hashes):
             h = hashes[i - begin]
             place = h >> shift
             while index[place] != _ZERO:
-                place = (place + _ONE) & wrap
+                place = _next(place, h >> shift, wrap)
             index[place] = (np.uint32(h) & ~low) | np.uint32(i + _ONE)
         begin = end
 

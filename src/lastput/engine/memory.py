@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import re
@@ -25,10 +26,8 @@ def reserve(size: int, kind: type[np.unsignedinteger[Any]], huge: bool = True) -
     area = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE)
     advice = getattr(mmap, "MADV_HUGEPAGE" if huge else "MADV_NOHUGEPAGE", None)
     if advice is not None:
-        try:
+        with contextlib.suppress(OSError):  # a kernel without transparent huge pages: slower, not wrong
             area.madvise(advice)
-        except OSError:
-            pass  # a kernel without transparent huge pages: slower, not wrong
     return np.frombuffer(area, kind)
 
 

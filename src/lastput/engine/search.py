@@ -25,7 +25,7 @@ from lastput.engine.expander import Expander
 from lastput.engine.memory import available
 from lastput.engine.model import NativeModel
 from lastput.engine.outcome import Limits, Outcome, Progress, Stop, Violation
-from lastput.engine.shortest import spare_bytes, shortest
+from lastput.engine.shortest import shortest, spare_bytes
 from lastput.engine.store import Store
 
 __all__ = ["Limits", "Outcome", "Progress", "Violation", "prepare", "search"]
