@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from lastput.engine.search import Limits, Outcome, search
 
 from .toys import BOUND, STATE_CODE, STEP_CODE, Plain, graph, grid, plain, without_events

@@ -9,8 +9,9 @@ from functools import cache
 from itertools import pairwise
 
 import numpy as np
-from lastput.engine.model import STATE_EVENT, NativeModel
 from numba import cfunc, njit, types
+
+from lastput.engine.model import STATE_EVENT, NativeModel
 
 BOUND, STEP_CODE, STATE_CODE = 3, 5, 7
 _WORDS = types.CPointer(types.uint64)

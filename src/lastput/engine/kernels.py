@@ -19,14 +19,15 @@ the loops over words vanish) or an array (any number of words). All kernels are 
 numba's cache notices changes of the file a kernel is in, not of those it calls into.
 """
 
-# mypy: disable-error-code="untyped-decorator, no-untyped-def, no-untyped-call, no-any-return, call-arg"
+# numba and llvmlite have no types to check the kernels against.
+# mypy: ignore-errors
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -127,7 +128,7 @@ def _hash(rows, at, shape, keep):
 
 @njit(nogil=True, cache=True)
 def _equal(rows, at, states, where, shape):
-    for w in range(np.uint64(len(shape))):
+    for w in range(np.uint64(len(shape))):  # noqa: SIM110
         if rows[at + w] != states[where + w]:
             return False
     return True
@@ -135,7 +136,7 @@ def _equal(rows, at, states, where, shape):
 
 @njit(nogil=True, cache=True)
 def _next(place, home, wrap):
-    """The place after `place`: all of the home line from the home on, around its end, then line after line."""
+    """The place after `place`: the whole line, from the home on and around its end, then the next line."""
     inside = (place + _ONE) & _INSIDE
     line = place & ~_INSIDE
     if inside == home & _INSIDE:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 HUGE = 1 << 21
 """Bytes of a huge page; touching one byte of it takes all of it."""
+PAGE = mmap.PAGESIZE
 _NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if os.uname().sysname == "Linux" else 0)
 _UNLIMITED = 1 << 62
 
@@ -22,7 +23,7 @@ def reserve(size: int, kind: type[np.unsignedinteger[Any]], huge: bool = True) -
     """An array of zeros over `size` bytes of fresh address space; a page costs memory once touched.
 
     The memory goes back when the array is dropped. Raises OSError when the system refuses."""
-    size = max(mmap.PAGESIZE, -(-size // mmap.PAGESIZE) * mmap.PAGESIZE)
+    size = max(PAGE, -(-size // PAGE) * PAGE)
     area = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE)
     advice = getattr(mmap, "MADV_HUGEPAGE" if huge else "MADV_NOHUGEPAGE", None)
     if advice is not None:
@@ -96,7 +97,7 @@ def _address_space(root: Path) -> int:
     if soft == resource.RLIM_INFINITY:
         return _UNLIMITED
     taken = _read(root / "proc/self/statm").split()
-    return soft - (int(taken[0]) * mmap.PAGESIZE if taken else 0)
+    return soft - (int(taken[0]) * PAGE if taken else 0)
 
 
 def _read(path: Path) -> str:

@@ -34,7 +34,6 @@ from lastput.engine.outcome import Violation
 from lastput.engine.store import Store
 
 _FEW_THREADS = 16
-_PAGE = 4096
 
 
 def spare_bytes(threads: int) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lastput.engine import kernels
-from lastput.engine.memory import HUGE, reserve, reserve_most
+from lastput.engine.memory import HUGE, PAGE, reserve, reserve_most
 
 FIRST_BITS = 14
 _MOST_BITS = 32
@@ -47,6 +47,7 @@ class Store:
         self.count = 0
         self.bits = bits
         self.huge = budget >= _HUGE_FROM
+        self.page = HUGE if self.huge else PAGE
         self._hashes = np.zeros(kernels.BLOCK, np.uint64)
         self._places = np.zeros(kernels.BLOCK, np.uint64)
         row = words * 8
@@ -62,16 +63,15 @@ class Store:
         return self._states_bytes(self.count) + (4 << self.bits)
 
     def _states_bytes(self, count: int) -> int:
-        page = HUGE if self.huge else 4096
-        return -(-count * self.words * 8 // page) * page
+        return -(-count * self.words * 8 // self.page) * self.page
 
     def _room(self, bits: int) -> int:
         """States that fit the budget beside an index of 2**bits slots."""
-        page = HUGE if self.huge else 4096
         row = self.words * 8
-        left = self.budget - (4 << bits)
-        fit = min(left // (row + self.spare), (left // page * page) // row)
-        return max(1, min(fit, len(self.states) // self.words))
+        left = self.budget - (4 << bits) - 2 * PAGE  # the schedule's two arrays end anywhere in a page
+        fit = left // (row + self.spare)
+        pages = (left - fit * self.spare) // self.page * self.page
+        return max(1, min(fit, pages // row, len(self.states) // self.words))
 
     def add(self, rows: npt.NDArray[np.uint64], n: int) -> bool:
         """Store those of the first n rows that are new. False: no room for all; `stop` says why."""
