@@ -1,0 +1,1 @@
+"""Measurements: lastput beside Spin and Rumur on one protocol."""
