@@ -1,0 +1,6 @@
+"""KVM, written in the model language, on top of `lastput.kernel`.
+
+kvm_host     what a VM is made of (memory only)
+kvm_main     the part every architecture shares: files, last put, notifier callbacks
+arm64/       stage-2 page tables of arm and arm64
+"""
