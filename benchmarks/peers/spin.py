@@ -36,7 +36,10 @@ def spin(
 
 
 def ask(verifier: Verifier) -> Answer:
-    """Run the verifier; RuntimeError if it did not search everything. Only breadth first knows the shortest."""
+    """Run the verifier; RuntimeError if it did not search everything.
+
+    Only breadth first knows the shortest.
+    """
     run = measured(verifier.command, verifier.directory)
     violated = "assertion violated" in run.output
     if "max search depth too small" in run.output or "out of memory" in run.output:
