@@ -1,0 +1,191 @@
+"""Model memory: cells at addresses, the life of objects, and the checks on every access.
+
+Nothing here knows of threads or steps: `Memory` is what a single access does. The order of the
+checks is the language's: NULL page, no such cell, unborn, freed, never written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lastput.lang.layout import NULL_PAGE, AddressSpace, Cell, Object
+from lastput.lang.types import (
+    BoolType,
+    CellType,
+    FnType,
+    HoldersType,
+    HolderType,
+    IntType,
+    PtrType,
+    ScalarType,
+    StructDef,
+)
+from lastput.simulate.fault import Fault
+
+UNBORN, LIVE, FREED = 0, 1, 2
+"""States of an object: a pool's slot is unborn until it is allocated."""
+
+
+class Memory:
+    """Values of the cells of live objects, and the state of every object.
+
+    A cell that `kmalloc` gave and nothing has written since has the value None. Cells of objects
+    that are not live have no entry. `threads` is the number of threads, or None while it is not
+    known yet (set-up): it bounds what `holder` and `holders` cells may hold.
+    """
+
+    def __init__(self, space: AddressSpace, values: dict[int, int], threads: int | None) -> None:
+        self.space = space
+        self.values: dict[int, int | None] = {**values}
+        self.states = [LIVE if placed.live else UNBORN for placed in space.objects]
+        self.threads = threads
+        self.cells: dict[int, Cell] = {}
+        self.owner: dict[int, int] = {}
+        self.locks: list[tuple[int, Cell]] = []
+        self.grow()
+
+    def grow(self) -> None:
+        """Take notice of objects that were placed since."""
+        known = len(self.owner) and max(self.owner.values()) + 1
+        for number, placed in enumerate(self.space.objects[known:], start=known):
+            for offset, cell in enumerate(self.space.layout.cells(placed.struct)):
+                self.cells[placed.base + offset] = cell
+                self.owner[placed.base + offset] = number
+                if isinstance(cell.type, (HolderType, HoldersType)):
+                    self.locks.append((placed.base + offset, cell))
+        for placed in self.space.objects[len(self.states) :]:
+            self.states.append(LIVE if placed.live else UNBORN)
+
+    def copy(self) -> Memory:
+        """An independent memory with the same content; what never changes is shared."""
+        twin = object.__new__(Memory)
+        twin.__dict__.update(self.__dict__)
+        twin.values, twin.states = dict(self.values), list(self.states)
+        return twin
+
+    # -- one access ---------------------------------------------------------------------------
+
+    def load(self, address: int, kind: ScalarType) -> int:
+        """The value of a cell, as an int; Fault if the access breaks a rule."""
+        self._check(address, kind)
+        value = self.values[address]
+        if value is None:
+            raise Fault("uninit", f"{self.name(address)} is read before it was written", address, str(kind))
+        return value
+
+    def store(self, address: int, kind: ScalarType, value: int) -> None:
+        """Write `value`, converted as C does; Fault if the access breaks a rule."""
+        self._check(address, kind)
+        self.values[address] = self._convert(address, kind, value)
+
+    def _check(self, address: int, kind: ScalarType) -> None:
+        cell = self.cells.get(address)
+        if cell is not None and same_type(cell.type, kind):
+            state = self.states[self.owner[address]]
+            if state == LIVE:
+                return
+            if state == FREED:
+                raise Fault("use-after-free", f"{self.name(address)} was freed", address, str(kind))
+        if 0 <= address < NULL_PAGE:
+            raise Fault("null-deref", f"access at address {address:#x}", address, str(kind))
+        raise Fault("out-of-bounds", f"no {kind} at {self.name(address)}", address, str(kind))
+
+    def _convert(self, address: int, kind: ScalarType, value: int) -> int:
+        match kind:
+            case IntType(limit=None):
+                low = value & ((1 << kind.bits) - 1)
+                return low - (1 << kind.bits) if kind.signed and low >> (kind.bits - 1) else low
+            case IntType(limit=int(limit)):
+                return self._within(address, kind, value, limit, "range")
+            case BoolType():
+                return int(bool(value))
+            case PtrType() | CellType():
+                return self._within(address, kind, value, self.space.end, "out-of-bounds")
+            case HolderType() if self.threads is not None:
+                return self._within(address, kind, value, self.threads, "range")
+            case HoldersType() if self.threads is not None:
+                return self._within(address, kind, value, (1 << self.threads) - 1, "range")
+        return value
+
+    def _within(self, address: int, kind: ScalarType, value: int, limit: int, fault: str) -> int:
+        if not 0 <= value <= limit:
+            raise Fault(fault, f"{value} does not fit {self.name(address)}: 0..{limit}", address, str(kind))
+        return value
+
+    # -- the life of objects --------------------------------------------------------------------
+
+    def allocate(self, struct: StructDef, zero: bool) -> int:
+        """Address of the pool's next slot; Fault "pool" when all have been used."""
+        for number, placed in enumerate(self.space.objects):
+            if placed.struct is struct and placed.slot >= 0 and self.states[number] == UNBORN:
+                self.states[number] = LIVE
+                cells = range(placed.base, placed.base + placed.size)
+                self.values.update(dict.fromkeys(cells, 0 if zero else None))
+                return placed.base
+        raise Fault("pool", f"no {struct.name} left: enlarge the scenario's pool", None, struct.name)
+
+    def free(self, address: int) -> Object | None:
+        """Free the object at `address`; None for NULL. Fault if it is not one, or freed, or locked."""
+        if address == 0:
+            return None
+        number = self.owner.get(address)
+        placed = None if number is None else self.space.objects[number]
+        if number is None or placed is None or placed.base != address or not placed.freeable:
+            raise Fault("invalid-free", f"{self.name(address)} is not the start of an object", address)
+        if self.states[number] == UNBORN:
+            raise Fault("invalid-free", f"{placed.name} was never allocated", address)
+        if self.states[number] == FREED:
+            raise Fault("double-free", f"{placed.name} was freed before", address)
+        for lock, cell in self.locks:
+            if self.owner[lock] == number and self.values[lock]:
+                raise Fault("lock-freed", f"{placed.name} is freed with {cell.path} held", lock)
+        self.states[number] = FREED
+        for cell_address in range(placed.base, placed.base + placed.size):
+            del self.values[cell_address]
+        return placed
+
+    def held(self) -> dict[int, int]:
+        """Address of every lock cell of a live object that is held -> bit mask of its holders."""
+        found = {}
+        for address, cell in self.locks:
+            value = self.values.get(address)
+            if value:
+                found[address] = value if isinstance(cell.type, HoldersType) else 1 << (value - 1)
+        return found
+
+    def leaked(self) -> list[Object]:
+        """Live objects that somebody should have freed."""
+        return [
+            placed
+            for number, placed in enumerate(self.space.objects)
+            if placed.freeable and self.states[number] == LIVE
+        ]
+
+    # -- names ----------------------------------------------------------------------------------
+
+    def locate(self, address: int) -> tuple[str, str]:
+        """Name of the object and path of the cell at `address`; the address itself outside of all."""
+        number = self.owner.get(address)
+        if number is None:
+            return ("NULL" if address == 0 else f"{address:#x}", "")
+        return (self.space.objects[number].name, self.cells[address].path)
+
+    def name(self, address: int) -> str:
+        """`object.cell` for a message."""
+        placed, path = self.locate(address)
+        return f"{placed}.{path}" if path else placed
+
+
+def same_type(a: ScalarType, b: ScalarType) -> bool:
+    """Whether a cell of type `a` may be accessed as `b`: all pointers to structs are alike."""
+    return a is b or a == b or (isinstance(a, PtrType) and isinstance(b, PtrType))
+
+
+def is_pointer(kind: Any) -> bool:
+    """True for types whose values are addresses or function numbers."""
+    return isinstance(kind, (PtrType, CellType, FnType))
+
+
+Note = Callable[[str, int, "int | None", "int | None"], None]
+"""Who is told of an access: kind, address, value before, value after or read."""

@@ -1,0 +1,198 @@
+"""From a scenario and a configuration to a World: run the scenario's function."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from lastput.lang.errors import LastputError, UsageError
+from lastput.lang.intrinsics import running_on
+from lastput.lang.layout import AddressSpace, Layout, Object
+from lastput.lang.options import Value, configuration
+from lastput.lang.scenario import Scenario
+from lastput.lang.types import ArrayType, StructDef, struct_of
+from lastput.lang.world import Property, ThreadSpec, World
+from lastput.simulate.fault import Fault
+from lastput.simulate.machine import Machine
+from lastput.simulate.memory import LIVE, Memory
+from lastput.simulate.pointer import Pointer, number
+
+
+def build(scenario: Scenario, variant: str | None, settings: Mapping[str, Value]) -> World:
+    """The scenario's world under `variant` with `settings` on top.
+
+    UsageError for an unknown variant or option, and for whatever is wrong in the set-up itself.
+    """
+    values = scenario.configure(variant, settings)
+    world = World(scenario, variant or scenario.default, values, AddressSpace(Layout()))
+    machine = SetupMachine(world)
+    with configuration(values), running_on(machine):
+        try:
+            scenario.function(Builder(machine))
+        except LastputError:
+            raise
+        except Exception as error:
+            raise UsageError(f"{scenario.name}: {_where(error)}{_what(error)}") from None
+    if not world.threads:
+        raise UsageError(f"{scenario.name} has no threads: s.thread(name, function, ...)")
+    machine.publish()
+    return world
+
+
+def _where(error: Exception) -> str:
+    """`file:line: ` of the innermost line that is not ours."""
+    for entry in reversed(traceback.extract_tb(error.__traceback__)):
+        if "/lastput/lang/" not in entry.filename and "/lastput/simulate/" not in entry.filename:
+            return f"{entry.filename}:{entry.lineno}: "
+    return ""
+
+
+def _what(error: Exception) -> str:
+    if isinstance(error, Fault):
+        return f"the set-up breaks a rule: {error}"
+    return str(error) or type(error).__name__
+
+
+class SetupMachine(Machine):
+    """Runs the set-up: one step before all steps, in which `const` fields may be written."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world, Memory(world.space, {}, None))
+
+    def may_write_const(self) -> bool:
+        """Yes: this is the set-up."""
+        return True
+
+    def allocate(self, struct: StructDef, zero: bool) -> Any:
+        """A slot of a pool; all zero, because an initial state has no indeterminate cells."""
+        return super().allocate(struct, zero=True)
+
+    def free(self, pointer: Any) -> None:
+        """Refused: an initial state has no freed objects."""
+        raise UsageError("kfree cannot be used in the set-up")
+
+    def publish(self) -> None:
+        """Write the memory that the set-up left into the world."""
+        for placed, state in zip(self.world.space.objects, self.memory.states, strict=True):
+            placed.live = state == LIVE
+        self.world.memory.update({a: v for a, v in self.memory.values.items() if v is not None})
+
+
+class Builder:
+    """The `Setup` that a scenario's function gets."""
+
+    def __init__(self, machine: SetupMachine) -> None:
+        self._machine = machine
+        self._world = machine.world
+
+    # -- objects ----------------------------------------------------------------------------------
+
+    def new(self, cls: type[Any], name: str | None = None, **fields: Any) -> Any:
+        """A live object that model code may free."""
+        return self._object(_struct(cls), name, True, fields)
+
+    def static(self, cls: type[Any], name: str | None = None, **fields: Any) -> Any:
+        """An object that is never freed."""
+        return self._object(_struct(cls), name, False, fields)
+
+    def pool(self, cls: type[Any], capacity: int) -> None:
+        """Room for `capacity` allocations of the struct."""
+        struct = _struct(cls)
+        if not isinstance(capacity, int) or capacity < 0:
+            raise UsageError(f"pool({struct.name}, {capacity}): the capacity is a number, 0 or more")
+        first = sum(1 for placed in self._world.space.objects if placed.struct is struct and placed.slot >= 0)
+        for slot in range(first, first + capacity):
+            name = f"{struct.name}#{slot}"
+            self._world.space.place(name, struct, live=False, freeable=True, slot=slot)
+        self._machine.memory.grow()
+
+    def _object(self, struct: StructDef, name: str | None, freeable: bool, fields: dict[str, Any]) -> Any:
+        placed = self._world.space.place(
+            self._unique(name or struct.name), struct, live=True, freeable=freeable
+        )
+        memory = self._machine.memory
+        memory.grow()
+        memory.values.update(dict.fromkeys(range(placed.base, placed.base + placed.size), 0))
+        pointer = Pointer(struct, placed.base)
+        for field, value in fields.items():
+            self._fill(pointer, placed, field, value)
+        return pointer
+
+    def _fill(self, pointer: Pointer, placed: Object, field: str, value: Any) -> None:
+        declared = self._machine.layout.fields(placed.struct)
+        if field not in declared:
+            known = ", ".join(declared)
+            raise UsageError(f"struct {placed.struct.name} has no field {field}: use one of {known}")
+        kind = declared[field].type
+        if isinstance(kind, StructDef):
+            raise UsageError(f"{placed.struct.name}.{field} is a struct: set its fields after new()")
+        if not isinstance(kind, ArrayType):
+            setattr(pointer, field, value)
+            return
+        if not isinstance(value, Sequence) or len(value) > kind.count:
+            raise UsageError(f"{placed.struct.name}.{field} takes a list of at most {kind.count} values")
+        array = getattr(pointer, field)
+        for i, element in enumerate(value):
+            array[i] = element
+
+    def _unique(self, name: str) -> str:
+        taken = {placed.name for placed in self._world.space.objects}
+        found, count = name, 1
+        while found in taken:
+            count += 1
+            found = f"{name}.{count}"
+        return found
+
+    # -- threads and properties -------------------------------------------------------------------
+
+    def thread(
+        self, name: str, function: Callable[..., Any], *args: Any, task: Any = None, daemon: bool = False
+    ) -> None:
+        """A thread that runs `function(*args)`."""
+        if any(spec.name == name for spec in self._world.threads):
+            raise UsageError(f"two threads are called {name}")
+        raw = self._arguments(f"thread {name}", function, args)
+        index = len(self._world.threads)
+        self._world.threads.append(ThreadSpec(index, name, function, raw, number(task), daemon))
+
+    def invariant(self, function: Callable[..., Any], *args: Any) -> None:
+        """`function(*args)` is true in every state."""
+        self._property("invariant", function, args)
+
+    def final(self, function: Callable[..., Any], *args: Any) -> None:
+        """`function(*args)` is true when every thread has finished."""
+        self._property("final", function, args)
+
+    def reachable(self, function: Callable[..., Any], *args: Any) -> None:
+        """`function(*args)` is true in at least one state."""
+        self._property("reachable", function, args)
+
+    def _property(
+        self,
+        kind: Literal["invariant", "final", "reachable"],
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+    ) -> None:
+        name = getattr(function, "__name__", repr(function))
+        raw = self._arguments(f"{kind} {name}", function, args)
+        self._world.properties.append(Property(kind, name, function, raw))
+
+    def _arguments(self, what: str, function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[int, ...]:
+        if not inspect.isfunction(function):
+            raise UsageError(f"{what}: {function!r} is not a function of the model")
+        wanted = len(inspect.signature(function).parameters)
+        if wanted != len(args):
+            raise UsageError(f"{what}: {function.__name__} takes {wanted} arguments, {len(args)} are given")
+        try:
+            return tuple(number(arg) for arg in args)
+        except TypeError as error:
+            raise UsageError(f"{what}: {error}") from None
+
+
+def _struct(cls: type[Any]) -> StructDef:
+    found = struct_of(cls)
+    if found is None:
+        raise UsageError(f"{cls!r} is not declared with @struct")
+    return found
