@@ -14,7 +14,7 @@ from lastput.kernel.mm_types import mm_struct
 from lastput.kernel.mmu_notifier import mmu_notifier
 from lastput.kernel.srcu import srcu_struct
 from lastput.kvm.arm64.kvm_host import kvm_arch
-from lastput.lang import array, const, ghost, length, option, options, ptr, s8, static, struct, upto
+from lastput.lang import array, const, length, option, options, ptr, s8, static, struct, upto
 
 
 @options
@@ -43,8 +43,6 @@ class kvm_memslots:
 @struct
 class kvm_vcpu:
     kvm: const[ptr[kvm]]
-    retried: ghost[bool]
-    """user_mem_abort has found its page invalidated and is about to let go of it."""
 
 
 @struct

@@ -16,6 +16,7 @@ from lastput.kernel.sched_mm import mmdrop
 from lastput.kernel.spinlock import spin_lock, spin_unlock
 from lastput.kernel.srcu import cleanup_srcu_struct, srcu_read_lock, srcu_read_unlock
 from lastput.kvm.arm64.fault import kvm_arch_vcpu_ioctl_run
+from lastput.kvm.arm64.kvm_host import witness
 from lastput.kvm.arm64.notifier import kvm_age_hva, kvm_unmap_hva, kvm_unmap_hva_range
 from lastput.kvm.arm64.pgtable import Stage2
 from lastput.kvm.arm64.stage2_unmap import kvm_arch_flush_shadow_all
@@ -55,7 +56,9 @@ def kvm_destroy_vm(kvm: ptr[kvm]) -> None:
     spin_lock(vm_list.lock)
     vm_list.first = NULL
     spin_unlock(vm_list.lock)
+    witness.destroying = True
     mmu_notifier_unregister(kvm.mmu_notifier, kvm.mm)
+    witness.destroying = False
     kvm_arch_destroy_vm(kvm)
     kvm_free_memslots(kvm)
     cleanup_srcu_struct(kvm.srcu)
@@ -118,11 +121,11 @@ def kvm_mmu_notifier_clear_flush_young(
     kvm = mmu_notifier_to_kvm(mn)
     srcu_read_lock(kvm.srcu)
     spin_lock(kvm.mmu_lock)
-    kvm.arch.aging = True
+    witness.aging = True
     young = kvm_age_hva(kvm, start, end)
-    kvm.arch.aging = False
+    witness.aging = False
     spin_unlock(kvm.mmu_lock)
-    kvm.arch.was_young = False
+    witness.was_young = False
     srcu_read_unlock(kvm.srcu)
     return young
 

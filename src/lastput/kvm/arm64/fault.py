@@ -14,6 +14,7 @@ from lastput.kernel.preempt import might_sleep
 from lastput.kernel.sched import current
 from lastput.kernel.spinlock import spin_lock, spin_unlock
 from lastput.kernel.srcu import srcu_read_lock, srcu_read_unlock
+from lastput.kvm.arm64.kvm_host import witness
 from lastput.kvm.arm64.pgtable import pgd_t, pte_index, stage2_pgd_index, stage2_pmd_index
 from lastput.kvm.arm64.stage2_get import stage2_get_pmd, stage2_set_pte
 from lastput.kvm.kvm_host import Kvm, gfn_to_hva, kvm, kvm_vcpu, mmu_notifier_retry
@@ -50,12 +51,12 @@ def user_mem_abort(vcpu: ptr[kvm_vcpu], gpa: int, hva: int) -> None:
     page = get_user_pages(current().mm, hva)
     spin_lock(kvm.mmu_lock)
     if mmu_notifier_retry(kvm, mmu_seq):
-        vcpu.retried = True
+        witness.retried = True
     else:
         stage2_set_pte(kvm, True, gpa, page)
     spin_unlock(kvm.mmu_lock)
     put_page(page)
-    vcpu.retried = False
+    witness.retried = False
 
 
 def handle_access_fault(vcpu: ptr[kvm_vcpu], gpa: int) -> None:
@@ -91,11 +92,11 @@ def update_vttbr(kvm: ptr[kvm]) -> ptr[pgd_t]:
 def kvm_arch_vcpu_ioctl_run(vcpu: ptr[kvm_vcpu], base_gfn: int, npages: int) -> None:
     """Run the guest until it has touched `touches` pages of its RAM, any of them each time."""
     kvm = vcpu.kvm
-    kvm.arch.running += 1
+    witness.running += 1
     for _touch in range(Kvm.touches):
         gpa = base_gfn + (choose(npages) if npages > 1 else 0)
         fault_status = guest_access(update_vttbr(kvm), gpa)
         while fault_status != FSC_NONE:
             kvm_handle_guest_abort(vcpu, gpa, fault_status)
             fault_status = guest_access(update_vttbr(kvm), gpa)
-    kvm.arch.running -= 1
+    witness.running -= 1

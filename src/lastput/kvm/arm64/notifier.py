@@ -7,7 +7,7 @@ in 4.12: a release may have freed stage 2 while this callback was on its way.
 from __future__ import annotations
 
 from lastput.kernel.mm_types import pte_t
-from lastput.kvm.arm64.kvm_host import Arm
+from lastput.kvm.arm64.kvm_host import Arm, witness
 from lastput.kvm.arm64.pgtable import pte_index
 from lastput.kvm.arm64.stage2_get import stage2_get_pmd
 from lastput.kvm.arm64.stage2_unmap import unmap_stage2_range
@@ -70,7 +70,7 @@ def age_slots(kvm: ptr[kvm], start: int, end: int) -> bool:
     while hva < last_page(slot, end):
         if kvm_age_hva_handler(kvm, hva_to_gfn(slot, hva)):
             young = True
-            kvm.arch.was_young = True
+            witness.was_young = True
         hva += 1
     return young
 

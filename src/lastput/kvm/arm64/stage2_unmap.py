@@ -7,7 +7,7 @@ empty goes the same way, one level up. Cache maintenance of unmapped pages is le
 from __future__ import annotations
 
 from lastput.kernel.spinlock import cond_resched_lock, lockdep_assert_held, spin_lock, spin_unlock
-from lastput.kvm.arm64.kvm_host import Arm
+from lastput.kvm.arm64.kvm_host import Arm, witness
 from lastput.kvm.arm64.pgtable import (
     PGD_SPAN,
     Stage2,
@@ -79,7 +79,7 @@ def unmap_stage2_range(kvm: ptr[kvm], start: int, size: int) -> None:
     """Unmap guest pages. Between two pgd entries mmu_lock may be dropped and taken again."""
     if Arm.free_locked:
         lockdep_assert_held(kvm.mmu_lock)
-    kvm.arch.unmapping += 1
+    witness.unmapping += 1
     addr = start
     end = start + size
     pgd = at(kvm.arch.pgd, stage2_pgd_index(addr))
@@ -92,7 +92,7 @@ def unmap_stage2_range(kvm: ptr[kvm], start: int, size: int) -> None:
             cond_resched_lock(kvm.mmu_lock)
         pgd = at(pgd, 1)
         addr = next
-    kvm.arch.unmapping -= 1
+    witness.unmapping -= 1
 
 
 def kvm_free_stage2_pgd(kvm: ptr[kvm]) -> None:
@@ -105,6 +105,7 @@ def kvm_free_stage2_pgd(kvm: ptr[kvm]) -> None:
         unmap_stage2_range(kvm, 0, Stage2.pgd_entries * PGD_SPAN)
         pgd = kvm.arch.pgd if Arm.free_reread else early
         kvm.arch.pgd = NULL
+        witness.released = True
     if Arm.free_locked:
         spin_unlock(kvm.mmu_lock)
     if pgd:

@@ -1,0 +1,33 @@
+"""Every scenario that comes with lastput, by name; a module is imported when its scenario is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+
+from lastput.lang.scenario import Scenario
+
+WHERE = {
+    "kvm/age-vs-exit": ("lastput.study.age_vs_exit", "age_vs_exit"),
+}
+"""Module and attribute of each scenario."""
+
+
+class Registry(Mapping[str, Scenario]):
+    """Name -> Scenario, loaded on demand. KeyError for an unknown name."""
+
+    def __getitem__(self, name: str) -> Scenario:
+        module, attribute = WHERE[name]
+        found = getattr(importlib.import_module(module), attribute)
+        assert isinstance(found, Scenario)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(WHERE)
+
+    def __len__(self) -> int:
+        return len(WHERE)
+
+
+SCENARIOS: Mapping[str, Scenario] = Registry()
+"""The scenarios that `lastput list` names."""
