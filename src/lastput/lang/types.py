@@ -14,6 +14,7 @@ To a type checker `ptr[T]` is `T`, so `kvm.mm.mm_users` checks and an editor can
 
 from __future__ import annotations
 
+import sys
 import types
 import typing
 from collections.abc import Callable
@@ -240,7 +241,9 @@ class StructDef:
     def fields(self) -> dict[str, Field]:
         """Fields in declaration order, under the active configuration (array lengths)."""
         try:
-            hints = typing.get_type_hints(self.cls, include_extras=True)
+            # Named globals: a lambda in an annotation then sees them, too.
+            scope = vars(sys.modules[self.cls.__module__])
+            hints = typing.get_type_hints(self.cls, globalns=scope, include_extras=True)
         except NameError as error:
             raise TypeError(f"struct {self.name}: {error}") from None
         return {name: self._field(name, hint) for name, hint in hints.items()}

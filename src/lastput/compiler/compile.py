@@ -1,0 +1,226 @@
+"""The compiler's front door: a world in, a native model out.
+
+function -> typed tree (statements, expressions, calls) -> IR (lower) -> switch points (points)
+-> positions and packed layout (steps) -> LLVM (codegen, expand) -> machine code (native)
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lastput.checks.kinds import KINDS
+from lastput.compiler import cache, expand, ir, native, steps, tree
+from lastput.compiler.ir import Flow
+from lastput.compiler.lower import Lowerer
+from lastput.compiler.memory_code import Sites
+from lastput.compiler.native import Loaded
+from lastput.compiler.places import Place, Places
+from lastput.compiler.points import place_points
+from lastput.compiler.source import source_of
+from lastput.compiler.statements import type_function
+from lastput.compiler.steps import StateLayout
+from lastput.compiler.tree import Function
+from lastput.engine.model import NativeModel
+from lastput.lang.options import configuration
+from lastput.lang.world import World
+
+INLINE_LIMIT = 400
+"""Up to so many steps LLVM may merge them all into `expand`: faster code, but slower to compile."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """What an event code means: the kind, a message, and where; `stack` is innermost first."""
+
+    kind: str
+    message: str
+    file: str
+    line: int
+    function: str
+    stack: tuple[ir.Frame, ...]
+
+
+@dataclass
+class Compiled:
+    """A model in native code, with what is needed to understand its events."""
+
+    native: NativeModel
+    sites: list[Site]
+    places: list[Place]
+    start_event: int | None
+    """Code of a violation before the first step, if there is one."""
+    cached: bool
+    stages: Callable[[str], str]
+    """Text of a stage: tree, ir, steps or llvm."""
+    _loaded: Loaded = field(repr=False)
+
+    def emit(self, stage: str) -> str:
+        """A stage of the compilation as text; `stage` is tree, ir, steps or llvm."""
+        return self.stages(stage)
+
+
+@dataclass
+class FrontEnd:
+    """Everything up to the packed layout."""
+
+    world: World
+    typed: dict[Callable[..., Any], Function]
+    flows: list[Flow]
+    places: Places
+    driver: expand.Driver
+
+    @property
+    def layout(self) -> StateLayout:
+        return self.driver.layout
+
+
+def compile_world(world: World) -> Compiled:
+    """Compile a scenario that is set up. ModelError if the model leaves the language."""
+    with configuration(world.configuration):
+        made = cache.load(world)
+        cached = made is not None
+        if made is None:
+            made = _make(world)
+            cache.save(world, made)
+    return _compiled(world, made, cached)
+
+
+def _make(world: World) -> cache.Artifact:
+    front = analyse(world)
+    module = str(expand.build_module(front.driver))
+    count = sum(len(t.positions) for t in front.layout.threads)
+    code = native.compile_object(module, inline=count <= INLINE_LIMIT)
+    driver = front.driver
+    return cache.Artifact(
+        code=code,
+        words=front.layout.words,
+        initial=initial_words(front.layout),
+        max_successors=driver.max_successors,
+        max_events=driver.max_events,
+        sites=driver.sites.all,
+        places=front.places.all,
+        witnesses=[c.place for c in driver.conditions if c.property.kind == "reachable"],
+        files=sorted({source_of(f).filename for f in front.typed} | _declaring_files(front)),
+    )
+
+
+def _declaring_files(front: FrontEnd) -> set[str]:
+    import inspect
+
+    structs = {o.struct for o in front.world.space.objects}
+    found = {inspect.getsourcefile(s.cls) for s in structs}
+    found.add(inspect.getsourcefile(front.world.scenario.function))
+    return {f for f in found if f}
+
+
+def analyse(world: World) -> FrontEnd:
+    """Type, lower and lay out a world; the configuration must be active."""
+    typed = _type_all(world)
+    places = Places()
+    flows = []
+    for spec in world.threads:
+        lowerer = Lowerer(world, typed.__getitem__, places, thread=spec.index, task=spec.task)
+        flows.append(place_points(lowerer.lower(spec.name, spec.function, spec.args)))
+    for flow in flows:
+        ir.verify(flow)
+    sites, conditions = Sites(), []
+    for p in world.properties:
+        lowerer = Lowerer(world, typed.__getitem__, places, thread=0, task=0, atomic=True)
+        flow = place_points(lowerer.lower(p.name, p.function, p.args))
+        source = source_of(p.function)
+        frame = ir.Frame(source.name, source.filename, source.tree.lineno)
+        code = sites.code(p.kind if p.kind != "reachable" else "unreachable", p.name, ir.Where((frame,)))
+        what: Any = "reachable" if p.kind == "reachable" else "property"
+        conditions.append(expand.Condition(p, flow, code, places.number(frame, what, p.name)))
+    deadlock = sites.code("deadlock", "no thread can go on", None)
+    layout = steps.lay_out(world, flows, typed.values())
+    return FrontEnd(world, typed, flows, places, expand.Driver(layout, conditions, sites, deadlock))
+
+
+def _type_all(world: World) -> dict[Callable[..., Any], Function]:
+    """Typed trees of every function that can be reached."""
+    typed: dict[Callable[..., Any], Function] = {}
+    work: list[Callable[..., Any]] = [t.function for t in world.threads]
+    work += [p.function for p in world.properties] + list(world.functions)
+    while work:
+        function = work.pop()
+        if function not in typed:
+            typed[function] = type_function(function, world)
+            work += typed[function].calls
+    return typed
+
+
+def initial_words(layout: StateLayout) -> list[int]:
+    """The packed state before any thread has run its first local code."""
+    words = [0] * layout.words
+    for address, f in layout.cells.items():
+        words[f.word] |= (layout.world.memory.get(address, 0) - f.low & f.mask) << f.shift
+    for placed in layout.world.space.objects:
+        status = layout.status.get(placed.base)
+        if status is not None:
+            words[status.word] |= (steps.LIVE if placed.live else steps.UNBORN) << status.shift
+    return words
+
+
+def _compiled(world: World, made: cache.Artifact, cached: bool) -> Compiled:
+    loaded = Loaded(made.code)
+    sites = [_site(s) for s in made.sites]
+    coverage = np.zeros(max(1, len(made.places)), np.uint8)
+    state, event = _start(loaded, made, len(world.threads), coverage)
+    model = NativeModel(
+        words=made.words,
+        initial=state,
+        expand=loaded.address("expand"),
+        max_successors=made.max_successors,
+        max_events=made.max_events,
+        threads=len(world.threads),
+        coverage=len(coverage),
+        bounds=frozenset(i for i, s in enumerate(sites) if KINDS[s.kind].bound),
+        witnesses=frozenset(made.witnesses),
+    )
+    return Compiled(model, sites, made.places, event, cached, lambda stage: emit(world, stage), loaded)
+
+
+def _start(loaded: Loaded, made: cache.Artifact, threads: int, coverage: Any) -> tuple[Any, int | None]:
+    """Run every thread up to its first switch point; the state then, and an event if one broke a rule."""
+    state = np.array(made.initial, np.uint64)
+    radix = np.ones(1, np.uint64)
+    kind = ctypes.CFUNCTYPE(
+        ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_void_p, ctypes.c_void_p
+    )
+    for thread in range(threads):
+        after = state.copy()
+        run = kind(loaded.address(f"start_{thread}"))
+        result = run(state.ctypes.data, after.ctypes.data, 0, radix.ctypes.data, coverage.ctypes.data)
+        if result != 1:
+            return state, result >> 8
+        state = after
+    return state, None
+
+
+def _site(site: Any) -> Site:
+    if site.where is None:
+        return Site(site.kind, site.message, "", 0, "", ())
+    frame = site.where.frame
+    return Site(site.kind, site.message, frame.file, frame.line, frame.function, site.where.stack)
+
+
+def emit(world: World, stage: str) -> str:
+    """Text of one stage of compiling `world`: tree, ir, steps or llvm."""
+    with configuration(world.configuration):
+        front = analyse(world)
+        match stage:
+            case "tree":
+                return "\n\n".join(tree.show(f) for f in front.typed.values())
+            case "ir":
+                return "\n\n".join(ir.show(f) for f in front.flows)
+            case "steps":
+                return steps.show(front.layout)
+            case "llvm":
+                return str(expand.build_module(front.driver))
+    raise ValueError(f"{stage} is not a stage: tree, ir, steps, llvm")

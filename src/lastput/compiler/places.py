@@ -1,0 +1,39 @@
+"""Coverage places: which lines and branches of a model can run, and whether they did."""
+
+from __future__ import annotations
+
+import linecache
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lastput.compiler.ir import Frame
+
+What = Literal["line", "branch taken", "branch not taken", "reachable", "property"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line, one way of a branch, or a property; `text` is the source line."""
+
+    file: str
+    line: int
+    function: str
+    what: What
+    text: str
+
+
+@dataclass
+class Places:
+    """All places of a compilation; inlined copies of a line share one."""
+
+    all: list[Place] = field(default_factory=list)
+    _index: dict[tuple[Frame, What, str], int] = field(default_factory=dict)
+
+    def number(self, frame: Frame, what: What, text: str | None = None) -> int:
+        """Number of a place, made on first mention."""
+        shown = linecache.getline(frame.file, frame.line).strip() if text is None else text
+        key = (frame, what, shown)
+        if key not in self._index:
+            self._index[key] = len(self.all)
+            self.all.append(Place(frame.file, frame.line, frame.function, what, shown))
+        return self._index[key]

@@ -1,0 +1,103 @@
+"""Where a model function's text is, and how a mistake in it is shown."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import linecache
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from lastput.lang.errors import ModelError, UsageError
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of one source line: 1-based line, 0-based columns."""
+
+    line: int
+    column: int
+    end_column: int
+
+
+def span_of(node: ast.AST) -> Span:
+    """The first line of `node`, as a Span."""
+    line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
+    same_line = getattr(node, "end_lineno", line) == line
+    return Span(line, column, getattr(node, "end_col_offset", column + 1) if same_line else column + 1)
+
+
+class Source:
+    """One model function: its syntax tree, and what the names in it mean."""
+
+    def __init__(self, function: types.FunctionType) -> None:
+        self.function = function
+        self.name = function.__name__
+        self.filename = inspect.getsourcefile(function) or function.__code__.co_filename
+        self.tree = _definition(self.filename, function)
+
+    def fail(self, node: ast.AST | Span, message: str, remedy: str) -> NoReturn:
+        """Refuse `node`: raise the ModelError that shows it."""
+        span = node if isinstance(node, Span) else span_of(node)
+        text = linecache.getline(self.filename, span.line).rstrip("\n")
+        # A caret below a line that starts after `span` (multi-line node) marks the line's start.
+        raise ModelError(message, remedy, self.filename, span.line, span.column, span.end_column, text)
+
+    def lookup(self, name: str) -> tuple[bool, Any]:
+        """(found, value) of a name that is not a local: closure, module, then builtins."""
+        code = self.function.__code__
+        if name in code.co_freevars and self.function.__closure__:
+            return True, self.function.__closure__[code.co_freevars.index(name)].cell_contents
+        if name in self.function.__globals__:
+            return True, self.function.__globals__[name]
+        builtin = vars(__import__("builtins"))
+        return (True, builtin[name]) if name in builtin else (False, None)
+
+    def hints(self) -> dict[str, Any]:
+        """Annotations of parameters and result, evaluated."""
+        try:
+            return typing.get_type_hints(self.function, localns=self._closure(), include_extras=True)
+        except (NameError, TypeError, SyntaxError, AttributeError) as error:
+            self.fail(
+                self.tree, f"an annotation of {self.name} has no meaning: {error}", "import or mend the name"
+            )
+
+    def evaluate(self, node: ast.expr) -> Any:
+        """Value of an annotation inside the function."""
+        text = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else node
+        expression = ast.unparse(text) if isinstance(text, ast.AST) else text
+        try:
+            return eval(expression, self.function.__globals__, self._closure())
+        except (NameError, TypeError, SyntaxError, AttributeError) as error:
+            self.fail(node, f"this annotation has no meaning: {error}", "import or mend the name")
+
+    def _closure(self) -> dict[str, Any]:
+        code, cells = self.function.__code__, self.function.__closure__ or ()
+        return {name: c.cell_contents for name, c in zip(code.co_freevars, cells, strict=True)}
+
+
+@functools.cache
+def _module_tree(filename: str) -> ast.Module:
+    return ast.parse("".join(linecache.getlines(filename)), filename)
+
+
+def _definition(filename: str, function: types.FunctionType) -> ast.FunctionDef:
+    first = function.__code__.co_firstlineno
+    for node in ast.walk(_module_tree(filename)):
+        if isinstance(node, ast.FunctionDef) and node.name == function.__name__:
+            start = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            if start == first:
+                return node
+    raise UsageError(f"{function.__name__}: no source found in {filename} (lambdas and exec are not models)")
+
+
+@functools.cache
+def source_of(function: Callable[..., Any]) -> Source:
+    """The Source of a model function; UsageError if there is no text to compile."""
+    if not isinstance(function, types.FunctionType):
+        raise UsageError(f"{function!r} is not a function written in Python")
+    return Source(function)
