@@ -36,11 +36,14 @@ def wrapped_code(text: str, *, indent: str, hanging: str, width: int) -> list[st
 
 
 def _pieces(text: str, longest: int) -> list[str]:
-    """`text` cut at every place where it may be broken; names longer than a line also at `_`, or anywhere."""
+    """`text` cut wherever it may be broken; a name longer than a line also before `_`, or anywhere.
+
+    Never after `_`: a word that ends in one is a reference in RST.
+    """
     pieces: list[str] = []
     for piece in re.split(r"(?<=[\s(\[])(?!\))|(?=\.[a-zA-Z])", text):
         fits = len(piece.rstrip()) <= longest
-        for part in [piece] if fits else re.split(r"(?<=_)", piece):
+        for part in [piece] if fits else re.split(r"(?<=[^\W_])(?=_)", piece):
             pieces += [part[i : i + longest] for i in range(0, len(part), longest)]
     return pieces
 

@@ -1,0 +1,106 @@
+"""A violation as a small file: which model, which configuration, which schedule.
+
+The file replays on any machine with the same model. It is JSON:
+
+    {"lastput-schedule": 1, "lastput": "0.1.0", "target": "kvm/age-vs-exit", "scenario": ...,
+     "variant": "v4.12", "settings": {"vcpus": 0}, "model": {module: SHA-256 of its source},
+     "kind": "null-deref", "schedule": [[thread, choice], ...]}
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lastput.lang.errors import UsageError
+from lastput.lang.options import Value
+from lastput.lang.scenario import Scenario
+from lastput.report.fingerprint import fingerprint
+from lastput.result import Result
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a file says. `target` is what the user named when it was saved."""
+
+    target: str
+    scenario: str
+    variant: str
+    settings: dict[str, Value]
+    model: dict[str, str]
+    kind: str
+    schedule: tuple[tuple[int, int], ...]
+
+
+def save(path: Path, result: Result, scenario: Scenario, target: str) -> None:
+    """Write the violation of `result`. UsageError when the file cannot be written."""
+    from lastput import __version__
+
+    assert result.violation is not None
+    value = {
+        "lastput-schedule": FORMAT,
+        "lastput": __version__,
+        "target": target,
+        "scenario": result.scenario,
+        "variant": result.variant,
+        "settings": dict(result.settings),
+        "model": fingerprint(scenario),
+        "kind": result.violation.kind,
+        "schedule": [list(step) for step in result.violation.schedule],
+    }
+    try:
+        path.write_text(json.dumps(value) + "\n", "utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+
+
+def read(path: Path) -> Saved:
+    """Read a file that `save` wrote. UsageError when it is missing, cut short or something else."""
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise UsageError(f"{path}: cut short, or not a file of `lastput check --save`") from None
+    if not isinstance(value, dict) or "lastput-schedule" not in value:
+        raise UsageError(f"{path}: not a file of `lastput check --save`")
+    if value["lastput-schedule"] != FORMAT:
+        raise UsageError(f"{path}: written by another version of lastput; check again and save")
+    try:
+        return _parse(value)
+    except (KeyError, TypeError, ValueError):
+        raise UsageError(f"{path}: damaged: some of what was saved is missing or of another form") from None
+
+
+def _parse(value: dict[str, Any]) -> Saved:
+    texts = [value[name] for name in ("target", "scenario", "variant", "kind")]
+    settings, model = value["settings"], value["model"]
+    schedule = tuple((thread, choice) for thread, choice in value["schedule"])
+    well_formed = (
+        all(isinstance(text, str) for text in texts)
+        and isinstance(settings, dict)
+        and all(isinstance(v, (bool, int, str)) for v in settings.values())
+        and isinstance(model, dict)
+        and all(type(n) is int and n >= 0 for step in schedule for n in step)
+    )
+    if not well_formed:
+        raise ValueError
+    return Saved(texts[0], texts[1], texts[2], settings, model, texts[3], schedule)
+
+
+def require_same_model(path: Path, saved: Saved, scenario: Scenario) -> None:
+    """UsageError, which names what differs, unless `scenario` is of the model that was saved."""
+    if saved.scenario != scenario.name:
+        raise UsageError(f"{path}: saved for scenario {saved.scenario}, not {scenario.name}")
+    now = fingerprint(scenario)
+    differ = sorted(
+        name for name in saved.model.keys() | now.keys() if saved.model.get(name) != now.get(name)
+    )
+    if differ:
+        raise UsageError(
+            f"{path}: the model has changed since it was saved ({', '.join(differ)}): check again and save"
+        )
