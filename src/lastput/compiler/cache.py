@@ -46,9 +46,8 @@ def directory() -> Path | None:
     return base if chosen else base / "lastput"
 
 
-def load(world: World) -> Artifact | None:
+def load(path: Path | None) -> Artifact | None:
     """The artifact of an earlier run, if nothing that matters has changed."""
-    path = _path(world)
     if path is None:
         return None
     try:
@@ -59,9 +58,8 @@ def load(world: World) -> Artifact | None:
     return made if fresh else None
 
 
-def save(world: World, made: Artifact) -> None:
+def save(path: Path | None, made: Artifact) -> None:
     """Keep an artifact; silently does without when the directory cannot be written."""
-    path = _path(world)
     if path is None:
         return
     try:
@@ -73,7 +71,8 @@ def save(world: World, made: Artifact) -> None:
         return
 
 
-def _path(world: World) -> Path | None:
+def entry(world: World) -> Path | None:
+    """Where the artifact of `world` is kept. To be asked before compiling, which places statics."""
     base = directory()
     if base is None:
         return None

@@ -300,7 +300,7 @@ class StepCode(MemoryCode):
             outside = b.icmp_unsigned(">=", index, const(instr.count))
             self._fail(outside, "out-of-bounds", f"index outside 0..{instr.count - 1}", instr.where)
         address = b.add(self._value(instr.base), b.mul(index, const(instr.stride)))
-        if instr.count is None:
+        if instr.checked:
             wild = b.icmp_unsigned(">", address, const(self.layout.world.space.end))
             self._fail(wild, "out-of-bounds", "pointer arithmetic leaves memory", instr.where)
         self._write(instr.dst, address)

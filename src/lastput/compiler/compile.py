@@ -21,6 +21,7 @@ from lastput.compiler.memory_code import Sites
 from lastput.compiler.native import Loaded
 from lastput.compiler.places import Place, Places
 from lastput.compiler.points import place_points
+from lastput.compiler.remat import rematerialise
 from lastput.compiler.source import source_of
 from lastput.compiler.statements import type_function
 from lastput.compiler.steps import StateLayout
@@ -82,11 +83,12 @@ class FrontEnd:
 def compile_world(world: World) -> Compiled:
     """Compile a scenario that is set up. ModelError if the model leaves the language."""
     with configuration(world.configuration):
-        made = cache.load(world)
+        entry = cache.entry(world)
+        made = cache.load(entry)
         cached = made is not None
         if made is None:
             made = _make(world)
-            cache.save(world, made)
+            cache.save(entry, made)
     return _compiled(world, made, cached)
 
 
@@ -127,6 +129,7 @@ def analyse(world: World) -> FrontEnd:
         lowerer = Lowerer(world, typed.__getitem__, places, thread=spec.index, task=spec.task)
         flows.append(place_points(lowerer.lower(spec.name, spec.function, spec.args)))
     for flow in flows:
+        rematerialise(flow, world)
         ir.verify(flow)
     sites, conditions = Sites(), []
     for p in world.properties:

@@ -36,11 +36,15 @@ class Where:
 
 
 class Reg:
-    """A virtual register: a 64-bit integer. `limits` bounds what it holds at a point, when known."""
+    """A virtual register: a 64-bit integer.
+
+    `loop` is set for a loop's counter: (start, stop, step). Inside the loop, which is all that
+    matters to a packed state, it is below `stop`.
+    """
 
     def __init__(self, name: str, index: int) -> None:
         self.name, self.index = name, index
-        self.limits: tuple[int, int] | None = None
+        self.loop: tuple[Operand, Operand, int] | None = None
 
     def __repr__(self) -> str:
         return f"%{self.index}.{self.name}"
@@ -86,6 +90,8 @@ class Element(Instr):
     index: Operand
     stride: int
     count: int | None
+    checked: bool = False
+    """The result may leave memory, which is out of bounds at once: pointer arithmetic."""
 
 
 @dataclass

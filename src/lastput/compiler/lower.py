@@ -308,8 +308,7 @@ class Lowerer:
 
     def _counter(self, node: tree.For, start: Operand, stop: Operand, where: Where) -> Reg:
         counter = self._reg(node.name, stable=False)
-        if isinstance(start, int) and isinstance(stop, int):
-            counter.limits = (min(start, stop), max(start, stop))
+        counter.loop = (start, stop, node.step)
         self._emit(ir.Move(where, counter, start))
         return counter
 
@@ -510,7 +509,7 @@ class Lowerer:
         if node.cells == 0 or isinstance(base, int):
             return base + node.cells if isinstance(base, int) else base
         dst = self._reg("address")
-        self._emit(ir.Element(where, dst, base, node.cells, 1, None))
+        self._emit(ir.Element(where, dst, base, node.cells, 1, None, checked=node.cells < 0))
         return dst
 
     def _index(self, node: tree.Index, where: Where) -> Operand:
@@ -519,7 +518,7 @@ class Lowerer:
         if isinstance(base, int) and isinstance(index, int) and known:
             return base + index * node.stride
         dst = self._reg("element")
-        self._emit(ir.Element(where, dst, base, index, node.stride, node.count))
+        self._emit(ir.Element(where, dst, base, index, node.stride, node.count, checked=node.count is None))
         return dst
 
     def _binary(self, where: Where, op: str, a: Operand, b: Operand) -> Operand:

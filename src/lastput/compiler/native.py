@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-
 import llvmlite.binding as llvm
 
 
-@functools.cache
 def _machine() -> llvm.TargetMachine:
+    """A new one each time: an execution engine destroys the one it was given."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_default_triple()

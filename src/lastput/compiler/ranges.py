@@ -65,7 +65,7 @@ def find_ranges(flow: Flow, world: World) -> dict[Reg, Range]:
         for instr in code:
             dst = ir.writes(instr)
             assert dst is not None
-            found = dst.limits or _result(instr, ranges, world)
+            found = _result(instr, ranges, world)
             old = ranges.get(dst)
             new = found if old is None else (min(old[0], found[0]), max(old[1], found[1]))
             if new != old:
@@ -82,6 +82,10 @@ def _result(instr: ir.Instr, ranges: dict[Reg, Range], world: World) -> Range:
     def of(operand: Operand) -> Range:
         return (operand, operand) if isinstance(operand, int) else ranges.get(operand, (0, 0))
 
+    dst = ir.writes(instr)
+    if dst is not None and dst.loop is not None:
+        start, stop, step = dst.loop
+        return _counter(of(start), of(stop), step)
     match instr:
         case ir.Move():
             return of(instr.src)
@@ -92,7 +96,7 @@ def _result(instr: ir.Instr, ranges: dict[Reg, Range], world: World) -> Range:
             a = of(instr.a)
             return a if low <= a[0] and a[1] <= high else (low, high)
         case ir.Element():
-            return 0, world.space.end
+            return _clamp(_element(of(instr.base), of(instr.index), instr, world))
         case ir.Load():
             return cell_range(instr.type, world)
         case ir.Alloc():
@@ -100,6 +104,22 @@ def _result(instr: ir.Instr, ranges: dict[Reg, Range], world: World) -> Range:
         case ir.Choose():
             return 0, max(0, of(instr.count)[1] - 1)
     raise AssertionError(f"{instr} writes nothing")
+
+
+def _counter(start: Range, stop: Range, step: int) -> Range:
+    """A loop's counter inside the loop."""
+    if step > 0:
+        return start[0], max(start[1], stop[1] - 1)
+    return min(start[0], stop[0] + 1), start[1]
+
+
+def _element(base: Range, index: Range, instr: ir.Element, world: World) -> Range:
+    """Addresses. A field of an object at the end of memory may lie a little beyond it."""
+    if instr.checked:
+        return 0, world.space.end
+    if instr.count is not None:
+        index = max(0, index[0]), min(instr.count - 1, index[1])
+    return base[0] + index[0] * instr.stride, min(base[1], world.space.end) + index[1] * instr.stride
 
 
 def _clamp(r: Range) -> Range:

@@ -14,9 +14,9 @@ from lastput.compiler.ir import Block, Flow, Point, Reg
 from lastput.compiler.liveness import live_at_points
 from lastput.compiler.packing import Field, ThreadRecord, Words
 from lastput.compiler.ranges import Range, cell_range, find_ranges
-from lastput.compiler.tree import Function
+from lastput.compiler.tree import Function, ValueType
 from lastput.lang.layout import Cell, Object
-from lastput.lang.types import StructDef
+from lastput.lang.types import CellType, StructDef
 from lastput.lang.world import ThreadSpec, World
 
 FieldId = tuple[StructDef, str]
@@ -82,7 +82,7 @@ def lay_out(world: World, flows: list[Flow], functions: Iterable[Function]) -> S
     layout, words = StateLayout(world), Words()
     for spec, flow in zip(world.threads, flows, strict=True):
         layout.threads.append(_thread(spec, flow, world, words))
-    written = changing_fields(flows, functions)
+    written = changing_fields(flows, functions) | aliased_fields(layout, functions)
     born = {i.struct for i in _all(flows) if isinstance(i, ir.Alloc)}
     raw = {i.struct for i in _all(flows) if isinstance(i, ir.Alloc) and not i.zero}
     freed = freed_structs(flows, functions)
@@ -111,6 +111,27 @@ def changing_fields(flows: list[Flow], functions: Iterable[Function]) -> set[Fie
     return written
 
 
+def aliased_fields(layout: StateLayout, functions: Iterable[Function]) -> set[FieldId]:
+    """Fields that the set-up took the address of: a `T *` in memory or among a thread's arguments."""
+    world = layout.world
+    params: dict[object, list[ValueType]] = {
+        f.source.function: [kind for _, kind in f.params] for f in functions
+    }
+    taken = {
+        argument
+        for spec in world.threads
+        for argument, kind in zip(spec.args, params.get(spec.function, []), strict=False)
+        if isinstance(kind, CellType)
+    }
+    for placed in world.space.objects:
+        if placed.live:
+            cells = layout.object_cells(placed)
+            taken |= {world.memory[at] for at, cell in cells if isinstance(cell.type, CellType)}
+    targets = [(target, world.space.find(target)) for target in taken]
+    aliased = [dict(layout.object_cells(placed))[target] for target, placed in targets if placed is not None]
+    return {(cell.owner, cell.field.name) for cell in aliased}
+
+
 def freed_structs(flows: list[Flow], functions: Iterable[Function]) -> set[StructDef]:
     """Structs that `kfree` may get a pointer to, by their own type or seen as another."""
     freed = {i.struct for i in _all(flows) if isinstance(i, ir.Free)}
@@ -126,7 +147,8 @@ def _starts_with(struct: StructDef, freed: set[StructDef]) -> bool:
     while isinstance(first, StructDef):
         if first in freed:
             return True
-        first = next(iter(first.fields().values())).type
+        members: list[object] = [f.type for f in first.fields().values()]
+        first = members[0]
     return False
 
 
