@@ -143,6 +143,15 @@ def test_interrupt_while_the_schedule_is_rebuilt(monkeypatch: pytest.MonkeyPatch
     assert (outcome.stop, outcome.events, outcome.violation) == ("interrupt", 1, None)
 
 
+def test_no_address_space_for_the_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("no memory")
+
+    monkeypatch.setattr("lastput.engine.shortest.reserve", refuse)
+    outcome = search(grid(3))
+    assert (outcome.stop, outcome.events, outcome.violation) == ("max-memory", 1, None)
+
+
 def test_search_in_another_thread() -> None:
     found: list[Outcome] = []
     thread = threading.Thread(target=lambda: found.append(search(grid(3))))

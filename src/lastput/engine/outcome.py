@@ -20,7 +20,7 @@ class Limits:
     max_memory: int | None = None
     """Bytes of the search's own arrays; None: 80 % of what machine and container have available."""
     timeout: float | None = None
-    """Seconds of search."""
+    """Seconds of search, without the rebuilding of a schedule."""
 
 
 @dataclass(frozen=True)
@@ -79,4 +79,4 @@ class Outcome:
     events: int
     """Their number: violating steps and states."""
     violation: Violation | None
-    """None with events > 0: the user interrupted while the schedule was being rebuilt."""
+    """None with events > 0: interrupted, or out of address space, while the schedule was being rebuilt."""

@@ -45,6 +45,9 @@ def search(
 ) -> Outcome:
     """Explore `model` until it is complete, violated, at a limit or interrupted (Ctrl-C).
 
+    A violation's schedule is rebuilt after the search, in about the time the search took up to there; the
+    timeout does not count for it, Ctrl-C does.
+
     `keep_going` goes on after violations and explores everything; the violation reported is still of the
     first level that has any. `progress` is called at most every 0.2 s. Raises ValueError for a batch
     below 1, and lets pass what `progress` raises, KeyboardInterrupt excepted."""
@@ -124,6 +127,8 @@ class _Search:
                 violation = self._shortest()
         except KeyboardInterrupt:
             stop = "interrupt"
+        except OSError:  # from `reserve`: address space is limited more tightly than memory
+            stop = "max-memory"
         return self._outcome(stop, violation)
 
     def _levels(self) -> Stop:
