@@ -44,7 +44,9 @@ class Types:
         self._locals = dict(self.parameters)
         changed = True
         while changed:
-            changed = any([self._learn(node) for node in ast.walk(tree)])
+            changed = False
+            for node in ast.walk(tree):
+                changed |= self._learn(node)
 
     def _learn(self, node: ast.AST) -> bool:
         found: FieldKind | None = None

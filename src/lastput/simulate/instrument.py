@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lastput.lang.errors import UsageError
-from lastput.lang.types import ScalarType
+from lastput.lang.types import ArrayType
 from lastput.simulate.infer import Types
 from lastput.simulate.memory import is_pointer
 from lastput.simulate.names import Names
@@ -71,7 +71,7 @@ class Rewriter(ast.NodeTransformer):
             return known
         return self._generic(node)
 
-    def _known(self, node: ast.Name | ast.Attribute) -> ast.expr:
+    def _known(self, node: ast.Name | ast.Attribute, called: bool = False) -> ast.expr:
         """`node`, or what stands for it if it is a constant, a static or a model function."""
         found, value = self.names.python_value(node)
         if not found:
@@ -79,7 +79,7 @@ class Rewriter(ast.NodeTransformer):
         if isinstance(value, (int, str)):
             plain = value if isinstance(value, (bool, str)) else int(value)
             return ast.copy_location(ast.Constant(plain), node)
-        name = self.names.mention(node, value)
+        name = self.names.mention(node, value, called)
         return ast.copy_location(ast.Name(name, ast.Load()), node) if name else node
 
     # -- operators --------------------------------------------------------------------------------
@@ -123,6 +123,10 @@ class Rewriter(ast.NodeTransformer):
     # -- calls ------------------------------------------------------------------------------------
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
+        if isinstance(node.func, ast.Name) and node.func.id == "len" and len(node.args) == 1:
+            array = self.types.of(node.args[0])
+            if isinstance(array, ArrayType):
+                return ast.copy_location(ast.Constant(array.count), node)
         if self.names.intrinsic(node.func) == "ref" and node.args and isinstance(node.args[0], ast.Lambda):
             return self._place(node, node.args[0].body)
         keywords = [keyword.value for keyword in node.keywords]
@@ -136,7 +140,7 @@ class Rewriter(ast.NodeTransformer):
         return node
 
     def _call_target(self, node: ast.expr) -> ast.expr:
-        target = self._visit(node)
+        target = self._known(node, called=True) if isinstance(node, ast.Name) else self._visit(node)
         # A named target: CPython would compile `p.f(x)` as a method call, which looks f up elsewhere.
         return self._name(target) if isinstance(target, (ast.Attribute, ast.Subscript)) else target
 
@@ -281,15 +285,11 @@ def _retarget(target: ast.expr, parts: list[ast.expr]) -> ast.expr:
     return ast.copy_location(ast.Subscript(parts[0], parts[1], ast.Store()), target)
 
 
-def rewrite(function: Callable[..., Any], names: Names, kinds: Types) -> ast.FunctionDef:
-    """The rewritten syntax tree of `function`, without annotations and decorators."""
+def rewrite(names: Names, kinds: Types) -> ast.FunctionDef:
+    """The rewritten syntax tree of a function, without annotations and decorators."""
     tree = kinds.tree
-    body: list[ast.stmt] = []
     rewriter = Rewriter(names, kinds)
-    for parameter, kind in kinds.parameters.items():
-        if is_pointer(kind):
-            body.append(_cast_parameter(tree, parameter, names.constant(kind)))
-    body += [rewriter.visit(statement) for statement in tree.body]
+    body = [rewriter.visit(statement) for statement in tree.body]
     args = ast.arguments([], [ast.arg(a.arg) for a in tree.args.args], None, [], [], None, [])
     out = ast.FunctionDef(tree.name, args, body, [], None)
     if hasattr(out, "type_params"):
@@ -298,22 +298,25 @@ def rewrite(function: Callable[..., Any], names: Names, kinds: Types) -> ast.Fun
     return ast.fix_missing_locations(out)
 
 
-def _cast_parameter(tree: ast.FunctionDef, parameter: str, type_name: str) -> ast.stmt:
-    cast = ast.parse(f"{parameter} = {CAST}({type_name}, {parameter})").body[0]
-    for node in ast.walk(cast):
-        if hasattr(node, "lineno"):
-            node.lineno = node.end_lineno = tree.lineno
-            node.col_offset = node.end_col_offset = 0
-    return cast
+def entry(names: Names, kinds: Types) -> list[ast.stmt]:
+    """Statements that make typed pointers of a function's arguments, for the start of its body."""
+    line = kinds.tree.lineno
+    made: list[ast.stmt] = []
+    for parameter, kind in kinds.parameters.items():
+        if is_pointer(kind):
+            cast = ast.parse(f"{parameter} = {CAST}({names.constant(kind)}, {parameter})").body[0]
+            made.append(ast.increment_lineno(cast, line - 1))
+    return made
 
 
-def compile_function(tree: ast.FunctionDef, filename: str, namespace: dict[str, Any]) -> types.FunctionType:
-    """The Python function that `tree` defines, with `namespace` as its globals."""
-    module = ast.Module([tree], [])
+def compile_function(
+    tree: ast.FunctionDef, start: list[ast.stmt], filename: str, namespace: dict[str, Any]
+) -> types.FunctionType:
+    """The Python function that `tree` defines, with `start` before its body, in `namespace`."""
+    whole = copy.copy(tree)
+    whole.body = [*start, *tree.body]
     made: dict[str, Any] = {}
+    module = ast.Module([whole], [])
     exec(compile(module, filename, "exec", dont_inherit=True, optimize=0), namespace, made)
     function: types.FunctionType = made[tree.name]
     return function
-
-
-__all__ = ["HELPERS", "WAITING", "ScalarType", "compile_function", "definition", "rewrite"]

@@ -6,7 +6,6 @@ checks is the language's: NULL page, no such cell, unborn, freed, never written.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from lastput.lang.layout import NULL_PAGE, AddressSpace, Cell, Object
@@ -185,7 +184,3 @@ def same_type(a: ScalarType, b: ScalarType) -> bool:
 def is_pointer(kind: Any) -> bool:
     """True for types whose values are addresses or function numbers."""
     return isinstance(kind, (PtrType, CellType, FnType))
-
-
-Note = Callable[[str, int, "int | None", "int | None"], None]
-"""Who is told of an access: kind, address, value before, value after or read."""

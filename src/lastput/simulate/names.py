@@ -69,16 +69,20 @@ class Names:
         found, value = self.python_value(node)
         return value.__name__ if found and is_intrinsic(value) else None
 
-    def mention(self, node: ast.Name | ast.Attribute, value: Any) -> str | None:
-        """Name under which rewritten code finds a static or a model function; None for other values."""
+    def mention(self, node: ast.Name | ast.Attribute, value: Any, called: bool) -> str | None:
+        """Name under which rewritten code finds a static or a model function; None for other values.
+
+        A function that is not just `called` is a value: it gets its number.
+        """
         name = node.id if isinstance(node, ast.Name) else ast.unparse(node).replace(".", "__")
         if isinstance(value, Static):
             placed = self._world.static_object(value, name.rpartition("__")[2] or name)
             self.namespace[name] = Pointer(placed.struct, placed.base)
             return name
-        if is_model_function(value) and name not in self.wanted:
-            self.wanted[name] = value
-            self.namespace[name] = value
+        if is_model_function(value):
+            if not called:
+                self._world.function_id(value)
+            self.wanted[name] = self.namespace[name] = value
         return name if is_model_function(value) or isinstance(value, Pointer) else None
 
     def constant(self, value: object) -> str:
@@ -90,7 +94,6 @@ class Names:
 
 def _full(cell: types.CellType) -> bool:
     try:
-        cell.cell_contents
+        return cell.cell_contents is not cell
     except ValueError:
         return False
-    return True

@@ -26,11 +26,17 @@ MAX = (1 << 63) - 1
 class Rewritten:
     """One model function: the original, its rewritten tree, and the function made of that."""
 
-    def __init__(self, original: Function, tree: Any, names: Names, function: types.FunctionType) -> None:
+    def __init__(self, original: Function, world: World) -> None:
         self.original = original
-        self.tree = tree
-        self.names = names
-        self.function = function
+        self.names = Names(original, world, HELPERS)
+        tree = instrument.definition(original)
+        self.kinds = Types(original, tree, self.names, world.space.layout)
+        self.tree = instrument.rewrite(self.names, self.kinds)
+        start = instrument.entry(self.names, self.kinds)
+        self.function = instrument.compile_function(
+            self.tree, start, self.names.filename, self.names.namespace
+        )
+        self.function.__lastput_original__ = original  # type: ignore[attr-defined]
 
 
 class Program:
@@ -42,8 +48,10 @@ class Program:
         self.by_code: dict[types.CodeType, Rewritten] = {}
         self._under_way: list[Function] = []
         with configuration(world.configuration):
-            for spec in (*world.threads, *world.properties):
-                self.rewritten(spec.function)
+            for thread in world.threads:
+                self.rewritten(thread.function)
+            for condition in world.properties:
+                self.rewritten(condition.function)
             for function in world.functions:
                 self.rewritten(function)
             self.memory = Memory(world.space, world.memory, len(world.threads))
@@ -60,16 +68,10 @@ class Program:
         return self.by_original[function]
 
     def _rewrite(self, function: Function) -> Rewritten:
-        tree = instrument.definition(function)
-        names = Names(function, self.world, HELPERS)
-        kinds = Types(function, tree, names, self.world.space.layout)
-        done = instrument.rewrite(function, names, kinds)
-        made = instrument.compile_function(done, names.filename, names.namespace)
-        made.__lastput_original__ = function  # type: ignore[attr-defined]
-        for name, wanted in names.wanted.items():
-            names.namespace[name] = self.rewritten(wanted).function
-        found = Rewritten(function, done, names, made)
-        self.by_code[made.__code__] = found
+        found = Rewritten(function, self.world)
+        for name, wanted in found.names.wanted.items():
+            found.names.namespace[name] = self.rewritten(wanted).function
+        self.by_code[found.function.__code__] = found
         return found
 
     def frames(self, frame: types.FrameType | None) -> list[types.FrameType]:

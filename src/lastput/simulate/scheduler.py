@@ -108,7 +108,7 @@ class Scheduler(Machine):
         except GreenletExit:
             pass
         except Exception as error:
-            self._error = self._explain(error, thread)
+            self._error = self.explain(error, thread)
 
     def _kill(self) -> None:
         for thread in self.threads_run:
@@ -205,21 +205,24 @@ class Scheduler(Machine):
                 how = "inside" if isinstance(self.memory.cells[address].type, HoldersType) else "held"
                 raise Fault("lock-held-at-exit", f"{name} is {how} when {thread.spec.name} ends", address)
 
-    def _explain(self, error: Exception, thread: Thread) -> BaseException:
-        """A Fault with the thread and its stack, or the error of the model's author."""
+    def explain(self, error: Exception, thread: Thread | None) -> Exception:
+        """What `error` means: a Fault with its thread and stack, or a mistake of the model's author."""
         frames = self.program.stack_of(error)
         place = f"{frames[-1].file}:{frames[-1].line}: " if frames else ""
-        if isinstance(error, AssertionError):
-            error = Fault("assertion", str(error) or "assertion failed")
-        elif isinstance(error, ZeroDivisionError):
-            error = Fault("division", "division by zero")
+        match error:
+            case AssertionError():
+                error = Fault("assertion", str(error) or "assertion failed")
+            case ZeroDivisionError():
+                error = Fault("division", "division by zero")
+            case UsageError():
+                error = UsageError(f"{place}{error}")
+            case Fault() | LastputError():
+                pass
+            case _:
+                error = UsageError(f"{place}{type(error).__name__}: {error}")
         if isinstance(error, Fault):
-            error.thread = thread.spec.index
-            error.frames = frames or (self._ending(thread),)
-        elif not isinstance(error, LastputError):
-            error = UsageError(f"{place}{type(error).__name__}: {error}")
-        elif isinstance(error, UsageError):
-            error = UsageError(f"{place}{error}")
+            error.thread = None if thread is None else thread.spec.index
+            error.frames = frames if thread is None else frames or (self._ending(thread),)
         return error.with_traceback(None)
 
     def _ending(self, thread: Thread) -> Frame:
