@@ -18,7 +18,7 @@ from lastput.lang.intrinsics import Static
 from lastput.lang.layout import Layout
 from lastput.lang.types import ScalarType, StructDef
 from lastput.lang.world import World
-from lastput.simulate.fault import Fault
+from lastput.simulate.fault import Fault, Frame
 from lastput.simulate.memory import Memory
 from lastput.simulate.pointer import Array, CellPointer, Number, Place, Pointer, lift, number
 
@@ -50,6 +50,8 @@ class Access:
     before: int | None
     value: int | None
     silent: bool
+    stack: tuple[Frame, ...] = ()
+    """Where an allocation or a free happened."""
 
 
 class Machine:
@@ -101,7 +103,12 @@ class Machine:
     def note(self, kind: str, address: int, before: int | None, value: int | None, silent: bool) -> None:
         """Remember an operation for a trace."""
         if self.log is not None and not self.quiet:
-            self.log.append(Access(kind, address, before, value, silent))
+            stack = self.stack() if kind in ("alloc", "free") else ()
+            self.log.append(Access(kind, address, before, value, silent, stack))
+
+    def stack(self) -> tuple[Frame, ...]:
+        """The running model functions, outermost first."""
+        return ()
 
     def allocate(self, struct: StructDef, zero: bool) -> Any:
         """kmalloc, kzalloc."""

@@ -196,6 +196,10 @@ class Scheduler(Machine):
         if self.on_resume is not None:
             self.on_resume(thread.frames[0])
 
+    def stack(self) -> tuple[Frame, ...]:
+        """The running model functions, outermost first."""
+        return tuple(map(self.program.describe, reversed(self.program.frames(sys._getframe(1)))))
+
     # -- faults -----------------------------------------------------------------------------------
 
     def _check_exit(self, thread: Thread) -> None:
