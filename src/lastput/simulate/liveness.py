@@ -251,7 +251,7 @@ class Liveness:
             return self._operands(scope, args, after, wants)
         callees = [] if name else self._callees(scope, node)
         if not callees:
-            return self._operands(scope, args, after)
+            return self._operands(scope, args if name else [node.func, *args], after)
         return self._inline(scope, node, callees, after, wanted)
 
     def _inline(

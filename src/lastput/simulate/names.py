@@ -18,8 +18,9 @@ Function = Callable[..., Any]
 
 
 def is_model_function(value: object) -> bool:
-    """A function that a model defines, as opposed to an intrinsic of the language."""
-    return isinstance(value, types.FunctionType) and not is_intrinsic(value)
+    """A function that a model defines, as opposed to an intrinsic of the language or one of ours."""
+    ours = ("lastput.lang.", "lastput.simulate.")
+    return isinstance(value, types.FunctionType) and not value.__module__.startswith(ours)
 
 
 def is_intrinsic(value: object) -> bool:
