@@ -1,0 +1,195 @@
+"""lastput, Spin and Rumur on the yardstick protocol: one core, no reduction, one after the other.
+
+    python benchmarks/run.py            ten million states; some minutes
+    python benchmarks/run.py --quick    seven hundred thousand states
+
+Spin is tried in several exact settings first, and the fastest goes on. Then all three take turns, so
+that a disturbance of the machine meets all of them. Every run is a fresh process. Shown are the best
+run and the median one. `process` is the whole process, from its start to its end; `search` is the
+search alone, where the checker tells it. Building a verifier (peers) or compiling the model with an
+empty cache (lastput) is shown apart, under `build`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from benchmarks import machine  # noqa: E402
+from benchmarks.peers import rumur, spin, tool  # noqa: E402
+from benchmarks.peers.table import Sizes  # noqa: E402
+
+FULL = (Sizes(2, 2, 1, 1, True), 10_299_698)
+QUICK = (Sizes(2, 1, 1, 1, True), 713_480)
+BAR = 5.0
+"""lastput is to be this many times as fast as either peer."""
+RUMUR_SLOT = 128
+"""Rumur's --set-capacity counts so many bytes for a slot of this protocol's states."""
+
+
+@dataclass
+class Measured:
+    """One run: seconds of the whole process and of the search alone, peak resident bytes."""
+
+    states: int
+    process: float
+    search: float
+    peak: int
+    arrays: int = 0
+    """Bytes of the search's own arrays, where the checker tells (lastput)."""
+
+
+@dataclass
+class Checker:
+    """A checker, ready to run; `build` is what it took to get there, in seconds."""
+
+    name: str
+    build: float
+    once: Callable[[], Measured]
+    runs: list[Measured] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Run once more, and remember it."""
+        self.runs.append(self.once())
+        last = self.runs[-1]
+        print(f"  {self.name:24} process {last.process:7.2f} s   search {last.search:7.2f} s", flush=True)
+
+    def best(self, what: str) -> float:
+        """The least of all runs; `what` is process or search."""
+        return float(min(getattr(run, what) for run in self.runs))
+
+    def median(self, what: str) -> float:
+        """The median of all runs."""
+        return float(statistics.median(getattr(run, what) for run in self.runs))
+
+
+def lastput(sizes: Sizes, directory: Path) -> Checker:
+    """lastput, compiled into an empty cache that later runs find."""
+    environment = {**os.environ, "LASTPUT_CACHE": str(directory), "PYTHONPATH": str(ROOT)}
+    command = (sys.executable, "-m", "benchmarks.once", json.dumps(sizes.settings()))
+
+    def once() -> Measured:
+        run = tool.measured(command, ROOT, environment)
+        told = _last_line(run)
+        checker.build = max(checker.build, told["compile"])
+        return Measured(int(told["states"]), run.wall, told["search"], run.peak, int(told["bytes"]))
+
+    checker = Checker("lastput", 0.0, once)
+    once()
+    return checker
+
+
+def _last_line(run: tool.Run) -> dict[str, float | int]:
+    try:
+        told: dict[str, float | int] = json.loads(run.output.strip().splitlines()[-1])
+    except (ValueError, IndexError):
+        raise RuntimeError(f"lastput failed:\n{run.output}") from None
+    return told
+
+
+def best_spin(sizes: Sizes, states: int, directory: Path) -> Checker:
+    """Spin in the fastest of its exact settings, found by running each once."""
+    print("Spin's settings")
+    tried = []
+    for setting in spin.SETTINGS:
+        table = (states - 1).bit_length()
+        verifier = spin.spin(sizes, directory / setting, setting, table=table)
+        checker = Checker(verifier.name, verifier.build_seconds, lambda v=verifier: _ask_spin(v))  # type: ignore[misc]
+        checker.run()
+        tried.append(checker)
+    fastest = min(tried, key=lambda checker: checker.best("process"))
+    fastest.runs.clear()  # the others had no such extra turn
+    return fastest
+
+
+def _ask_spin(verifier: tool.Verifier) -> Measured:
+    answer = spin.ask(verifier)
+    told = re.search(r"elapsed time ([\d.]+)", answer.run.output)
+    search = float(told[1]) if told and float(told[1]) else answer.run.wall
+    return Measured(answer.states, answer.run.wall, search, answer.run.peak)
+
+
+def only_rumur(sizes: Sizes, states: int, directory: Path) -> Checker:
+    """Rumur on one thread; its set is made large enough at once, which is faster than letting it grow."""
+    slots = 1 << (states * 10 // 7).bit_length()
+    verifier = rumur.rumur(sizes, directory, capacity=slots * RUMUR_SLOT)
+
+    def once() -> Measured:
+        answer = rumur.ask(verifier)
+        return Measured(answer.states, answer.run.wall, answer.run.wall, answer.run.peak)
+
+    return Checker(verifier.name, verifier.build_seconds, once)
+
+
+def report(checkers: list[Checker]) -> None:
+    """The table and the ratios."""
+    twice = f"{'best':>8} {'median':>8}"
+    print(f"\n{'':24} {'build s':>8} {'process s':>17} {'search s':>17} {'states/s':>10} {'bytes/state':>11}")
+    print(f"{'':24} {'':8} {twice} {twice} {'(search)':>10} {'(peak RSS)':>11}")
+    for c in checkers:
+        states, peak = c.runs[0].states, max(run.peak for run in c.runs)
+        seconds = "".join(f" {c.best(w):8.2f} {c.median(w):8.2f}" for w in ("process", "search"))
+        rate = f"{states / c.best('search') / 1e6:8.2f} M"
+        print(f"{c.name:24} {c.build:8.1f}{seconds} {rate:>10} {peak / states:11.1f}")
+    ours = checkers[0]
+    first = ours.runs[0]
+    print(f"\nlastput's states and index alone: {first.arrays / first.states:.1f} bytes/state")
+    for peer in checkers[1:]:
+        ratios = {
+            what: (peer.best(what) / ours.best(what), peer.median(what) / ours.median(what))
+            for what in ("search", "process")
+        }
+        shown = "; ".join(f"{what} {best:.1f} (median {mid:.1f})" for what, (best, mid) in ratios.items())
+        verdict = "met" if min(ratios["search"]) >= BAR else "MISSED"
+        print(f"times as fast as {peer.name}: {shown}; at least {BAR:.0f} in search: {verdict}")
+
+
+def main() -> int:
+    """Measure and print; 1 if the checkers disagree, 2 if a peer is not installed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="a smaller size: seconds, less telling")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each checker (5)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every run to FILE, too")
+    arguments = parser.parse_args()
+    missing = tool.missing("spin", "rumur", "gcc")
+    if missing:
+        print(f"not installed: {', '.join(missing)}: {tool.INSTALL}", file=sys.stderr)
+        return 2
+    sizes, states = QUICK if arguments.quick else FULL
+    print("\n".join(machine.describe()))
+    print(f"protocol   pages agers passes vcpus unmapper fixed early: {sizes}; {states:,} states")
+    print(f"Spin       gcc {' '.join((*spin.FLAGS, *spin.EXACT))} and the setting")
+    print(f"Rumur      rumur {' '.join(rumur.EXACT)}; gcc {' '.join(rumur.FLAGS)}\n")
+    with tempfile.TemporaryDirectory() as temporary:
+        directory = Path(temporary)
+        checkers = [lastput(sizes, directory / "cache"), best_spin(sizes, states, directory)]
+        checkers.append(only_rumur(sizes, states, directory / "rumur"))
+        for number in range(max(1, arguments.rounds)):
+            print(f"round {number + 1}")
+            for checker in checkers:
+                checker.run()
+    report(checkers)
+    if arguments.json:
+        arguments.json.write_text(
+            json.dumps({c.name: [asdict(r) for r in c.runs] for c in checkers}, indent=2)
+        )
+    wrong = {c.name: r.states for c in checkers for r in c.runs if r.states != states}
+    if wrong:
+        print(f"WRONG COUNTS: {wrong}, not {states}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
