@@ -8,8 +8,8 @@ by constants are treated, so that states stay as distinct as they were: each for
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import fields, replace
-from typing import Any
 
 from lastput.compiler import ir
 from lastput.compiler.ir import Block, Flow, Reg
@@ -19,26 +19,40 @@ from lastput.lang.world import World
 
 def rematerialise(flow: Flow, world: World) -> None:
     """Change `flow` in place."""
-    ranges = find_ranges(flow, world)
-    writes: dict[Reg, int] = {}
-    for block in flow.blocks():
-        for instr in block.code:
-            dst = ir.writes(instr)
-            if dst is not None:
-                writes[dst] = writes.get(dst, 0) + 1
-    for element in _candidates(flow, writes):
+    ranges, uses = find_ranges(flow, world), _Uses(flow)
+    # Last first: an address computed from another is moved before the other is.
+    for block, element in reversed(_candidates(flow, uses)):
         if element.count is None or _inside(element, ranges):
-            _move_to_uses(flow, element, writes)
+            _move_to_uses(block, element, uses)
 
 
-def _candidates(flow: Flow, writes: dict[Reg, int]) -> list[ir.Element]:
-    """Addresses of one register, each before those computed from it."""
+class _Uses:
+    """How often each register is written, and the blocks that read it."""
+
+    def __init__(self, flow: Flow) -> None:
+        self.writes: dict[Reg, int] = {}
+        self.blocks: dict[Reg, dict[Block, None]] = {}
+        for block in flow.blocks():
+            for instr in block.code:
+                dst = ir.writes(instr)
+                if dst is not None:
+                    self.writes[dst] = self.writes.get(dst, 0) + 1
+                for reg in ir.reads(instr):
+                    self.read(reg, block)
+
+    def read(self, reg: Reg, block: Block) -> None:
+        """Note that `block` reads `reg`."""
+        self.blocks.setdefault(reg, {})[block] = None
+
+
+def _candidates(flow: Flow, uses: _Uses) -> list[tuple[Block, ir.Element]]:
+    """Addresses computed from one register, in program order."""
     return [
-        instr
+        (block, instr)
         for block in flow.blocks()
         for instr in block.code
         if isinstance(instr, ir.Element)
-        and writes[instr.dst] == 1
+        and uses.writes[instr.dst] == 1
         and isinstance(instr.base, Reg) != isinstance(instr.index, Reg)
         and not instr.checked
     ]
@@ -52,34 +66,32 @@ def _inside(element: ir.Element, ranges: dict[Reg, tuple[int, int]]) -> bool:
     return low >= 0 and high < element.count
 
 
-def _move_to_uses(flow: Flow, element: ir.Element, writes: dict[Reg, int]) -> None:
+def _move_to_uses(home: Block, element: ir.Element, uses: _Uses) -> None:
     source = element.base if isinstance(element.base, Reg) else element.index
     assert isinstance(source, Reg)
-    uses = [(b, i) for b in flow.blocks() for i in b.code if element.dst in ir.reads(i)]
-    home = next(b for b in flow.blocks() if element in b.code)
-    for block, use in uses:
-        if writes.get(source, 1) > 1 and not _undisturbed(home, block, element, use, source):
-            return
-    for block, use in uses:
-        _recompute(block, use, element)
+    blocks = list(uses.blocks.get(element.dst, ()))
+    if uses.writes.get(source, 1) > 1 and not (blocks == [home] and _undisturbed(home, element, source)):
+        return
+    for block in blocks:
+        block.code = list(_recomputed(block, element))
+        uses.read(source, block)
     home.code = [i for i in home.code if i is not element]
 
 
-def _undisturbed(home: Block, block: Block, element: ir.Element, use: ir.Instr, source: Reg) -> bool:
-    """`source` keeps its value from the address's computation to its use, in one block."""
-    if home is not block:
-        return False
-    first = _position(block, element)
-    last = _position(block, use)
+def _undisturbed(block: Block, element: ir.Element, source: Reg) -> bool:
+    """`source` keeps its value from the address's computation to its last use."""
+    first = next(i for i, instr in enumerate(block.code) if instr is element)
+    last = max(i for i, instr in enumerate(block.code) if element.dst in ir.reads(instr))
     return first < last and all(ir.writes(i) is not source for i in block.code[first:last])
 
 
-def _position(block: Block, instr: ir.Instr) -> int:
-    return next(i for i, other in enumerate(block.code) if other is instr)
-
-
-def _recompute(block: Block, use: ir.Instr, element: ir.Element) -> None:
-    at = _position(block, use)
-    fresh = Reg(element.dst.name, element.dst.index)
-    changed = {f.name: fresh for f in fields(use) if f.name != "dst" and getattr(use, f.name) is element.dst}
-    block.code[at : at + 1] = [replace(element, dst=fresh), replace(use, **changed)]
+def _recomputed(block: Block, element: ir.Element) -> Iterator[ir.Instr]:
+    """The block's code, computing the address anew before each instruction that reads it."""
+    for instr in block.code:
+        if element.dst not in ir.reads(instr):
+            yield instr
+            continue
+        fresh = Reg(element.dst.name, element.dst.index)
+        names = [f.name for f in fields(instr) if f.name != "dst" and getattr(instr, f.name) is element.dst]
+        yield replace(element, dst=fresh)
+        yield replace(instr, **dict.fromkeys(names, fresh))  # type: ignore[arg-type]
