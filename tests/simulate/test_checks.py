@@ -7,7 +7,33 @@ from typing import Annotated, Any
 
 import pytest
 
-from lastput.lang import *
+from lastput.lang import (
+    BUG_ON,
+    NULL,
+    WARN_ON,
+    Setup,
+    array,
+    at,
+    atomic,
+    await_,
+    cell,
+    holder,
+    holders,
+    kfree,
+    kmalloc,
+    kzalloc,
+    length,
+    ptr,
+    reinterpret,
+    scenario,
+    static,
+    struct,
+    this_thread,
+    u8,
+    u64,
+    upto,
+    violation,
+)
 from lastput.simulate.explore import explore
 from lastput.simulate.replay import replay
 from lastput.simulate.setup import build
@@ -72,7 +98,7 @@ def null_result(n: ptr[node]) -> None:
 
 
 def nothing_found() -> ptr[node]:
-    return NULL
+    return NULL  # type: ignore[no-any-return]
 
 
 def null_cell(n: ptr[node]) -> None:

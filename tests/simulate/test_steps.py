@@ -4,7 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from lastput.lang import *
+from lastput.lang import (
+    NULL,
+    Scenario,
+    Setup,
+    atomic,
+    await_,
+    choose,
+    const,
+    ghost,
+    holder,
+    kfree,
+    kmalloc,
+    ptr,
+    scenario,
+    struct,
+    this_thread,
+    upto,
+)
 from lastput.simulate.explore import Explored, explore
 from lastput.simulate.setup import build
 
