@@ -17,6 +17,7 @@ from benchmarks.protocol import protocol
 
 from lastput.compiler.compile import Compiled, compile_world
 from lastput.engine.search import Outcome, search
+from lastput.simulate.explore import explore
 from lastput.simulate.setup import build
 
 PUBLISHED = {
@@ -147,6 +148,20 @@ def test_walk_finds_the_same_violations() -> None:
     assert (outcome.states, outcome.transitions) == (found.states, found.transitions)
     assert outcome.events == found.broken
     assert len(outcome.violation.schedule) == found.shortest
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [Sizes(1, 1, 1, 0, False), Sizes(1, 1, 1, 0, False, fixed=False), Sizes(2, 0, 1, 1, False)],
+    ids=str,
+)
+def test_the_same_source_under_cpython_counts_the_same(sizes: Sizes) -> None:
+    simulated = explore(build(protocol, None, sizes.settings()))
+    found = walk(sizes)
+    assert simulated.complete
+    assert (simulated.states, simulated.transitions) == (found.states, found.transitions)
+    assert (simulated.violations, simulated.shortest) == (found.broken, found.shortest)
+    assert tuple(simulated.levels) == found.levels
 
 
 def test_a_stored_state_takes_at_most_32_bytes() -> None:
