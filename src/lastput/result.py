@@ -127,13 +127,18 @@ class Violation:
 
 @dataclass(frozen=True)
 class Place:
-    """A line or one side of a branch that never ran."""
+    """A line or one side of a branch that never ran.
+
+    `lines` counts the lines that a branch guards and that did not run for its sake; they are not
+    listed again.
+    """
 
     function: str
     file: str
     line: int
     what: str
     text: str
+    lines: int = 0
 
 
 @dataclass(frozen=True)

@@ -111,8 +111,8 @@ COVERAGE = Coverage(
     branches_run=80,
     branches=84,
     never=(
-        Place("stage2_get_pmd", STAGE2, 121, "branch taken", "if pud.entry == NULL:"),
-        Place("stage2_get_pmd", STAGE2, 122, "line", "return NULL"),
+        Place("stage2_get_pmd", STAGE2, 121, "branch taken", "if pud.entry == NULL:", 1),
+        Place("stage2_get_pmd", STAGE2, 130, "line", "return pmd"),
         Place("user_mem_abort", STAGE2, 410, "branch taken", "if mmu_notifier_retry(kvm, mmu_seq):"),
     ),
     properties=("invariant pages_are_counted", "final all_put"),

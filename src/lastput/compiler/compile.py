@@ -7,11 +7,13 @@ function -> typed tree (statements, expressions, calls) -> IR (lower) -> switch 
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lastput.checks.kinds import KINDS
 from lastput.compiler import cache, expand, ir, native, steps, tree
@@ -56,6 +58,8 @@ class Compiled:
     start_event: int | None
     """Code of a violation before the first step, if there is one."""
     cached: bool
+    started: npt.NDArray[np.uint8]
+    """Coverage of what the threads run before their first switch point."""
     stages: Callable[[str], str]
     """Text of a stage: tree, ir, steps or llvm."""
     _loaded: Loaded = field(repr=False)
@@ -186,7 +190,8 @@ def _compiled(world: World, made: cache.Artifact, cached: bool) -> Compiled:
         bounds=frozenset(i for i, s in enumerate(sites) if KINDS[s.kind].bound),
         witnesses=frozenset(made.witnesses),
     )
-    return Compiled(model, sites, made.places, event, cached, lambda stage: emit(world, stage), loaded)
+    stages: Callable[[str], str] = functools.partial(emit, world)
+    return Compiled(model, sites, made.places, event, cached, coverage, stages, loaded)
 
 
 def _start(loaded: Loaded, made: cache.Artifact, threads: int, coverage: Any) -> tuple[Any, int | None]:

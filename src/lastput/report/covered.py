@@ -8,6 +8,9 @@ from lastput.report.layout import bytes_text, listing, plural, seconds_text, wra
 from lastput.report.style import Style
 from lastput.result import Coverage, Place, Result
 
+MANY = 100_000
+"""Below so many states, bytes per state say more about the smallest tables than about a state."""
+
 REASONS = {
     "max-states": "the limit on states was reached (--max-states {0.max_states})",
     "max-memory": "the memory ran out (--max-memory; now {memory})",
@@ -27,10 +30,14 @@ def reason(result: Result) -> str:
 def searched(result: Result) -> list[str]:
     """Size, configuration, properties, time and memory."""
     counts = result.counts
-    how = "Every interleaving" if result.verdict == "holds" else "Part of the interleavings"
     tasks = listing([t.name for t in result.threads])
+    how = {
+        "holds": "Every interleaving of {} was run:",
+        "violated": "Up to the first violation, of {}:",
+        "incomplete": "Part of the interleavings of {} was run:",
+    }[result.verdict]
     size = f"{plural(counts.states, 'state')}, {plural(counts.transitions, 'transition')}"
-    lines = wrapped(f"{how} of {plural(len(result.threads), 'thread')} ({tasks}) was run:", hanging="  ")
+    lines = wrapped(how.format(f"{plural(len(result.threads), 'thread')} ({tasks})"), hanging="  ")
     return [*lines, f"  {size}, depth {counts.depth:,}.", *_settings(result), *_cost(result)]
 
 
@@ -46,7 +53,7 @@ def _value(value: bool | int | str) -> str:
 
 
 def _cost(result: Result) -> list[str]:
-    seconds, memory = result.seconds, result.memory
+    seconds, memory, counts = result.seconds, result.memory, result.counts
     compiled = "compiled before" if seconds.cached else f"compiled in {seconds_text(seconds.compile)}"
     if not seconds.cached:
         compiled += " (the next run takes that from the cache)"
@@ -54,7 +61,7 @@ def _cost(result: Result) -> list[str]:
         f"{compiled[0].upper()}{compiled[1:]}, searched in {seconds_text(seconds.search)}, "
         f"{seconds_text(seconds.total)} in all; {bytes_text(memory.peak)} at most"
     )
-    if memory.per_state:
+    if counts.states >= MANY:
         text += f", {memory.per_state:.1f} bytes per state"
     return wrapped(f"{text}.", hanging="  ")
 
@@ -88,6 +95,15 @@ def _never(coverage: Coverage, style: Style) -> list[str]:
 
 
 def _place(place: Place) -> list[str]:
-    note = {"branch taken": "  (never true)", "branch not taken": "  (never false)"}.get(place.what, "")
     number = f"{place.line:>7}  "
-    return wrapped(f"{place.text}{note}", indent=number, hanging="    ")
+    lines = wrapped(
+        place.text + _NOTES[place.what].format(_more(place)), indent=" " * len(number), hanging="    "
+    )
+    return [number + lines[0].lstrip(), *lines[1:]]
+
+
+def _more(place: Place) -> str:
+    return f"; {plural(place.lines, 'line')}" if place.lines else ""
+
+
+_NOTES = {"line": "", "branch taken": "  (never true{})", "branch not taken": "  (never false{})"}

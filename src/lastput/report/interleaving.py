@@ -25,6 +25,8 @@ NARROWEST = 14
 
 OOPS = "OOPS!!!"
 
+_VERBS = {"load": "reads", "store": "writes", "choose": "chooses", "alloc": "gets"}
+
 
 @dataclass
 class Line:
@@ -100,22 +102,30 @@ def _conclusion(violation: Violation, width: int) -> list[str]:
 
 
 def _interesting(violation: Violation) -> set[int]:
-    """Steps that must not be folded: they touch what another task's steps change, or the victim."""
-    touched: dict[str, set[int]] = {}
-    written: set[str] = set()
+    """Steps that must not be folded: choices, the victim's life, and what tasks do to each other.
+
+    That is to write what another task reads or writes, and to read what another task writes.
+    """
+    touch: dict[str, set[int]] = {}
+    write: dict[str, set[int]] = {}
     for step in violation.steps:
         for access in step.accesses:
-            touched.setdefault(access.place, set()).add(step.thread)
+            touch.setdefault(access.place, set()).add(step.thread)
             if access.kind != "load":
-                written.add(access.place)
-    shared = {place for place, threads in touched.items() if len(threads) > 1 and place in written}
+                write.setdefault(access.place, set()).add(step.thread)
     victim = violation.victim.object if violation.victim else None
     return {
         step.number
         for step in violation.steps
         for access in step.accesses
-        if access.kind == "choose" or access.place in shared or _is_life_of(victim, access)
+        if access.kind == "choose" or _is_life_of(victim, access) or _meets(access, step.thread, touch, write)
     }
+
+
+def _meets(access: Access, thread: int, touch: dict[str, set[int]], write: dict[str, set[int]]) -> bool:
+    if access.kind == "load":  # to look who holds a lock (lockdep_assert_held) is not to take part
+        return not access.bookkeeping and bool(write.get(access.place, set()) - {thread})
+    return bool(touch.get(access.place, set()) - {thread})
 
 
 def _is_life_of(victim: str | None, access: Access) -> bool:
@@ -159,17 +169,14 @@ def _folded(lines: list[Line]) -> str:
 
 def _note(line: Line) -> str:
     """What the statement does not tell by itself: values read, values computed and written."""
-    notes = []
-    for access in (access for step in line.steps for access in step.accesses if not access.bookkeeping):
-        if access.kind == "load":
-            notes.append(f"reads {access.value}")
-        elif access.kind == "store" and not line.statement.endswith(f"= {access.value}"):
-            notes.append(f"writes {access.value}")
-        elif access.kind == "choose":
-            notes.append(f"chooses {access.value}")
-        elif access.kind == "alloc":
-            notes.append(f"gets {access.place}")
-    return ", ".join(dict.fromkeys(notes))
+    told = [a for step in line.steps for a in step.accesses if a.kind in _VERBS and not a.bookkeeping]
+    several = len({access.place for access in told}) > 1
+    notes: dict[str, list[str]] = {}
+    for access in told:
+        if access.kind != "store" or not line.statement.endswith(f"= {access.value}"):
+            name = f"{access.place.rpartition('.')[2]}=" if several and access.kind != "alloc" else ""
+            notes.setdefault(_VERBS[access.kind], []).append(name + access.value)
+    return ", ".join(f"{verb} {', '.join(dict.fromkeys(values))}" for verb, values in notes.items())
 
 
 def _without_doubled_blanks(lines: Iterable[str]) -> list[str]:

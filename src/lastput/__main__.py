@@ -1,0 +1,6 @@
+"""`python -m lastput` is the `lastput` command."""
+
+from lastput.cli.main import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

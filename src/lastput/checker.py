@@ -1,0 +1,189 @@
+"""From a scenario to a Result: build the world, compile it, search it, replay what was found.
+
+    check(scenario, "v4.12").violation.headline
+
+Every violation is replayed under CPython before it is reported, and the two must agree on the rule
+that is broken and on the line: a disagreement is an error in lastput, and said loudly.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lastput.checks.kinds import KINDS
+from lastput.evidence.coverage import coverage
+from lastput.evidence.source import short
+from lastput.evidence.trace import unreachable, violation_of
+from lastput.host import peak_resident
+from lastput.lang.errors import UsageError
+from lastput.lang.options import Value
+from lastput.lang.scenario import Scenario
+from lastput.lang.world import World
+from lastput.result import Bound, Counts, Limits, Memory, Result, Seconds, Thread, Verdict, Violation
+
+if TYPE_CHECKING:
+    from lastput.compiler.compile import Compiled, Site
+    from lastput.engine.outcome import Outcome, Progress
+
+
+class Disagreement(Exception):
+    """Search and replay contradict each other: lastput is wrong, whatever the model."""
+
+
+def check(
+    scenario: Scenario,
+    variant: str | None = None,
+    *,
+    settings: Mapping[str, Value] | None = None,
+    max_states: int | None = None,
+    max_memory: int | None = None,
+    timeout: float | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    phase: Callable[[str], None] | None = None,
+) -> Result:
+    """Run every interleaving of `scenario` under one variant (its default one if None).
+
+    `settings` override options of the variant. The search stops without a verdict at `max_states`
+    stored states, `max_memory` bytes of its own (default: most of what the machine has free) or
+    after `timeout` seconds, or at Ctrl-C. `progress` is called while it searches, `phase` with a
+    line of text when compiling and searching begin.
+
+    Raises UsageError for a wrong variant or setting and for a scenario whose set-up fails, and
+    ModelError for a model that leaves the language.
+    """
+    limits = _limits(max_states, max_memory, timeout)
+    began = time.perf_counter()
+    world = build_world(scenario, variant, settings or {})
+    say = phase or (lambda text: None)
+    say(f"compiling {scenario.name}, variant {world.variant}")
+    native = compiled(world)
+    compiling = time.perf_counter() - began
+    say(f"searching {scenario.name}, variant {world.variant}")
+    outcome = None if native.start_event is not None else _search(native, limits, progress)
+    result = _describe(world, native, outcome, limits)
+    found = _violation(world, native, outcome)
+    result = replace(result, violation=found, verdict=_verdict(result, found))
+    seconds = Seconds(
+        compile=compiling,
+        search=outcome.seconds if outcome else 0.0,
+        total=time.perf_counter() - began,
+        cached=native.cached,
+    )
+    return replace(result, seconds=seconds, reason="" if found else result.reason)
+
+
+def _limits(max_states: int | None, max_memory: int | None, timeout: float | None) -> Limits:
+    for name, value in (("max_states", max_states), ("max_memory", max_memory), ("timeout", timeout)):
+        if value is not None and not value > 0:
+            raise UsageError(f"{name}={value}: use a number above 0")
+    return Limits(max_states, max_memory, timeout)
+
+
+def build_world(scenario: Scenario, variant: str | None, settings: Mapping[str, Value]) -> World:
+    """The scenario's world; UsageError for a wrong variant or setting, or a set-up that fails."""
+    from lastput.simulate.setup import build
+
+    if not isinstance(scenario, Scenario):
+        raise UsageError(f"{scenario!r} is not a scenario: decorate a function with @scenario(...)")
+    return build(scenario, variant, settings)
+
+
+def compiled(world: World) -> Compiled:
+    """The world as native code."""
+    from lastput.compiler.compile import compile_world
+
+    return compile_world(world)
+
+
+def _search(native: Compiled, limits: Limits, progress: Callable[[Progress], None] | None) -> Outcome:
+    from lastput.engine import outcome, search
+
+    bounds = outcome.Limits(limits.max_states, limits.max_memory, limits.timeout)
+    return search.search(native.native, limits=bounds, progress=progress)
+
+
+def _describe(world: World, native: Compiled, outcome: Outcome | None, limits: Limits) -> Result:
+    """Everything but the verdict, the violation and the time."""
+    result = _header(world, limits)
+    if outcome is None:
+        assert native.start_event is not None
+        site = native.sites[native.start_event]
+        hit = (_bound(site, 1),) if KINDS[site.kind].bound else ()
+        memory = Memory(peak=peak_resident())
+        return replace(result, reason="bound" if hit else "", bounds=hit, memory=memory)
+    bounds = tuple(_bound(native.sites[code], count) for code, count in sorted(outcome.bounds.items()))
+    reason = outcome.stop if outcome.stop not in ("complete", "violation") else "bound" if bounds else ""
+    per_state = outcome.peak_bytes / outcome.states if outcome.states else 0.0
+    return replace(
+        result,
+        reason=reason,
+        counts=Counts(outcome.states, outcome.transitions, outcome.depth),
+        memory=Memory(peak_resident(), outcome.peak_bytes, per_state),
+        bounds=bounds,
+        coverage=coverage(world, native.places, (outcome.coverage | native.started).tolist()),
+    )
+
+
+def _header(world: World, limits: Limits) -> Result:
+    return Result(
+        scenario=world.scenario.name,
+        title=world.scenario.title,
+        variant=world.variant,
+        verdict="incomplete",
+        settings=dict(world.configuration),
+        threads=tuple(Thread(thread.name, thread.daemon) for thread in world.threads),
+        limits=limits,
+    )
+
+
+def _bound(site: Site, count: int) -> Bound:
+    return Bound(site.kind, site.message, site.function, short(site.file), site.line, count)
+
+
+def _verdict(result: Result, found: Violation | None) -> Verdict:
+    if found:
+        return "violated"
+    return "incomplete" if result.reason else "holds"
+
+
+def _violation(world: World, native: Compiled, outcome: Outcome | None) -> Violation | None:
+    """What was found, replayed and compared; None if nothing was, or only bounds were."""
+    if outcome is None:
+        assert native.start_event is not None
+        site = native.sites[native.start_event]
+        return None if KINDS[site.kind].bound else _confirmed(world, site, (), 0)
+    if outcome.violation:
+        found = outcome.violation
+        return _confirmed(world, native.sites[found.code], tuple(found.schedule), found.switches)
+    if outcome.stop == "complete" and not outcome.bounds and outcome.unseen:
+        return unreachable(world, [native.places[place].text for place in sorted(outcome.unseen)])
+    return None
+
+
+def _confirmed(world: World, site: Site, schedule: Sequence[tuple[int, int]], switches: int) -> Violation:
+    """The violation at `site` as the replay shows it; Disagreement unless it shows the same one."""
+    violation = violation_of(world, schedule, switches, site.kind)
+    said = f"the search found {site.kind} at {short(site.file)}:{site.line} ({site.message})"
+    if violation is None:
+        raise Disagreement(f"{said}; the replay of {list(schedule)} found nothing")
+    same_place = violation.thread is None or (violation.file, violation.line) == (short(site.file), site.line)
+    if violation.kind != site.kind or not same_place:
+        where = f"{violation.kind} at {violation.file}:{violation.line} ({violation.message})"
+        raise Disagreement(f"{said}; the replay of {list(schedule)} found {where}")
+    return violation
+
+
+def replayed(world: World, schedule: Sequence[tuple[int, int]], kind: str) -> Result | None:
+    """The result that a saved schedule shows, its violation alone; None if that is not of `kind`.
+
+    Raises UsageError when the schedule cannot be followed.
+    """
+    switches = sum(a[0] != b[0] for a, b in itertools.pairwise(schedule))
+    found = violation_of(world, schedule, switches, kind)
+    if found is None or found.kind != kind:
+        return None
+    return replace(_header(world, Limits()), verdict="violated", violation=found)

@@ -1,0 +1,122 @@
+"""`lastput check`: search one variant of a scenario, or all of them one after the other."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from lastput.cli import exits, target, terminal
+from lastput.cli.progress import Live
+from lastput.lang.errors import UsageError
+from lastput.lang.scenario import Scenario
+from lastput.report.json import dumps, worst
+from lastput.report.saved import save
+from lastput.report.style import style_for
+from lastput.report.text import report, summary
+from lastput.result import Result
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmMgGtT]?)(?:i?[bB])?")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check, print each result as it comes, and return the exit status of the worst."""
+    limits = _limits(args)
+    scenario = target.find(args.target)
+    settings = target.settings(args.set)
+    variants = [args.variant] if args.variant is not None else list(scenario.variants)
+    for variant in variants:  # all of them, before the first of them takes time
+        scenario.configure(variant, settings)
+    if args.save is not None:
+        _writable(Path(args.save))
+    results: list[Result] = []
+    for variant in variants:
+        result = _check(scenario, variant, settings, limits)
+        if not args.json:
+            _print(result, first=not results, full=args.full)
+        results.append(result)
+        if result.reason == "interrupt":
+            break
+    _finish(args, scenario, results)
+    return exits.OF_VERDICT[worst(results)]
+
+
+def _check(scenario: Scenario, variant: str, settings: dict[str, Any], limits: dict[str, Any]) -> Result:
+    from lastput.checker import check
+
+    with Live() as live:
+        return check(scenario, variant, settings=settings, **limits, progress=live.update, phase=live.phase)
+
+
+def _print(result: Result, *, first: bool, full: bool) -> None:
+    text = report(result, style=style_for(sys.stdout), full=full)
+    terminal.say(text if first else f"\n{'-' * 80}\n\n{text}")
+
+
+def _finish(args: argparse.Namespace, scenario: Scenario, results: list[Result]) -> None:
+    if args.json:
+        terminal.say(dumps(results))
+    elif len(results) > 1:
+        terminal.say(f"\n{'-' * 80}\n\n{summary(results, style=style_for(sys.stdout))}")
+    found = next((result for result in results if result.violation), None)
+    if args.save is not None and found:
+        save(Path(args.save), found, scenario, args.target)
+        terminal.complain(f"Saved variant {found.variant}: lastput replay {args.save}")
+    elif found and not args.json:
+        command = f"lastput check {args.target} --variant {found.variant}"
+        chosen = "".join(f" --set {pair}" for pair in args.set)
+        terminal.say(f"\nTo replay it: {command}{chosen} --save oops.json\n")
+        terminal.say("              lastput replay oops.json --pdb\n")
+
+
+def _limits(args: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "max_states": _count("--max-states", args.max_states),
+        "max_memory": _size("--max-memory", args.max_memory),
+        "timeout": _seconds("--timeout", args.timeout),
+    }
+
+
+def _count(name: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        number = int(text.replace(",", "").replace("_", ""))
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise UsageError(f"{name} {text}: use a number from 1")
+    return number
+
+
+def _size(name: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    match = _SIZE.fullmatch(text.strip())
+    size = int(float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " ")) if match else 0
+    if size < 1:
+        raise UsageError(f"{name} {text}: use a size, as 512M or 4G")
+    return size
+
+
+def _seconds(name: str, text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not (seconds > 0 and math.isfinite(seconds)):
+        raise UsageError(f"{name} {text}: use a number of seconds above 0")
+    return seconds
+
+
+def _writable(path: Path) -> None:
+    """Complain now about a file that could not be written after an hour of search."""
+    if path.is_dir():
+        raise UsageError(f"--save {path}: is a directory")
+    if not path.parent.is_dir():
+        raise UsageError(f"--save {path}: no directory {path.parent}")

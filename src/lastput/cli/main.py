@@ -1,0 +1,135 @@
+"""The command line: what was asked for, who does it, and how it ends.
+
+Nothing heavy is imported before a sub-command runs, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Sequence
+from typing import NoReturn
+
+from lastput import __version__
+from lastput.cli import exits, terminal
+from lastput.lang.errors import LastputError, ModelError, UsageError
+
+EPILOG = """\
+examples:
+  lastput list                                  scenarios that come with lastput
+  lastput check kvm/age-vs-exit                 every variant of one of them
+  lastput check model.py::open_vs_close --set readers=2
+  lastput check kvm/age-vs-exit --variant v4.12 --save oops.json
+  lastput replay oops.json --pdb                debug it, at the step before the crash
+
+exit status: 0 holds, 1 violated, 2 the input is wrong, 3 incomplete (a limit or a bound of the
+model was reached, or Ctrl-C), 70 an error in lastput itself, 130 Ctrl-C before anything was known
+"""
+
+TARGET = "a name from `lastput list`, or FILE.py, or FILE.py::SCENARIO"
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (sys.argv without it); the exit status."""
+    terminal.prepare()
+    try:
+        status = _run(argv)
+        terminal.flush()
+    except ModelError as error:
+        terminal.complain(str(error))
+        return exits.WRONG_INPUT
+    except LastputError as error:
+        terminal.complain("lastput: " + " ".join(str(error).split()))
+        return exits.WRONG_INPUT
+    except KeyboardInterrupt:
+        terminal.complain("lastput: interrupted")
+        return exits.INTERRUPTED
+    except MemoryError:
+        terminal.complain("lastput: out of memory; --max-memory sets a limit")
+        return exits.INCOMPLETE
+    except Exception:
+        import traceback
+
+        terminal.complain(traceback.format_exc() + "lastput: an error in lastput itself, not in your model")
+        return exits.INTERNAL
+    return status
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    parser = _parser()
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as end:  # --help and --version
+        return int(end.code or 0)
+    # The module is named by the sub-command; importing it is what may take a while.
+    command = importlib.import_module(f"lastput.cli.{args.command}")
+    status: int = command.run(args)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="lastput",
+        description="Run every interleaving of a kernel object's users; prove or show the oops.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"lastput {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_check(commands)
+    _add_replay(commands)
+    _add_compile(commands)
+    _add_list(commands)
+    return parser
+
+
+def _add_check(commands: argparse._SubParsersAction[Parser]) -> None:
+    text = "Run every interleaving of a scenario. Without --variant, of each of its variants in turn."
+    check = commands.add_parser("check", help="run every interleaving", description=text, allow_abbrev=False)
+    _add_target(check)
+    limits = check.add_argument_group("limits (per variant); one that is reached gives `incomplete`")
+    limits.add_argument("--max-states", metavar="N", help="states to store")
+    limits.add_argument("--max-memory", metavar="SIZE", help="memory of the search, as 512M or 4G")
+    limits.add_argument("--timeout", metavar="SECONDS", help="time of the search")
+    _add_report(check)
+    check.add_argument("--save", metavar="FILE", help="write the first violation found, for `lastput replay`")
+
+
+def _add_replay(commands: argparse._SubParsersAction[Parser]) -> None:
+    text = "Run the schedule of a saved violation again, in CPython."
+    replay = commands.add_parser("replay", help="run a saved violation", description=text, allow_abbrev=False)
+    replay.add_argument("file", metavar="FILE", help="what `lastput check --save` wrote")
+    replay.add_argument("--pdb", action="store_true", help="stop in the debugger at the step before the last")
+    _add_report(replay)
+
+
+def _add_compile(commands: argparse._SubParsersAction[Parser]) -> None:
+    text = "Show what the compiler makes of a scenario."
+    compile_ = commands.add_parser("compile", help="show compiled code", description=text, allow_abbrev=False)
+    _add_target(compile_)
+    compile_.add_argument("--emit", choices=("tree", "ir", "steps", "llvm"), help="print this stage")
+
+
+def _add_list(commands: argparse._SubParsersAction[Parser]) -> None:
+    text = "Name the scenarios that come with lastput; for one of them, its variants and options."
+    list_ = commands.add_parser("list", help="name scenarios", description=text, allow_abbrev=False)
+    list_.add_argument("target", metavar="TARGET", nargs="?", help=TARGET)
+
+
+def _add_target(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="TARGET", help=TARGET)
+    parser.add_argument("--variant", metavar="NAME", help="a named configuration")
+    parser.add_argument("--set", metavar="OPTION=VALUE", action="append", default=[], help="repeatable")
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON (docs/reference/json.md)")
+    parser.add_argument("--full", action="store_true", help="fold no steps of the interleaving")

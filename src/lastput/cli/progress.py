@@ -1,0 +1,63 @@
+"""The line that tells, on a terminal, how far a search is. Elsewhere nothing is written."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import Protocol
+
+from lastput.report.layout import bytes_text
+
+
+class Progress(Protocol):
+    """What the engine tells from time to time (lastput.engine.outcome)."""
+
+    @property
+    def states(self) -> int: ...
+    @property
+    def depth(self) -> int: ...
+    @property
+    def frontier(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
+
+
+class Live:
+    """One line on standard error that is overwritten, and gone in the end."""
+
+    def __init__(self) -> None:
+        self._on = sys.stderr is not None and sys.stderr.isatty()
+        self._last = (0, 0.0)
+
+    def __enter__(self) -> Live:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._show("")
+
+    def phase(self, text: str) -> None:
+        """Say what begins."""
+        self._last = (0, 0.0)
+        self._show(f"{text} ...")
+
+    def update(self, progress: Progress) -> None:
+        """Say how far the search is; the rate is that since the last time."""
+        states, seconds = self._last
+        rate = (progress.states - states) / max(progress.seconds - seconds, 1e-9)
+        self._last = (progress.states, progress.seconds)
+        self._show(
+            f"{progress.states:,} states, {rate:,.0f}/s, depth {progress.depth}, "
+            f"frontier {progress.frontier:,}, {bytes_text(progress.bytes)}"
+        )
+
+    def _show(self, text: str) -> None:
+        if not self._on:
+            return
+        width = shutil.get_terminal_size().columns - 1
+        try:
+            sys.stderr.write(f"\r\033[K{text[:width]}")
+            sys.stderr.flush()
+        except OSError:
+            self._on = False

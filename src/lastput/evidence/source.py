@@ -1,0 +1,135 @@
+"""What the source says at a line: the statement to show for it, and a name for its file."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import linecache
+from collections.abc import Sequence
+from pathlib import Path
+
+from lastput.simulate.fault import Frame
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def short(file: str) -> str:
+    """`file` as a report names it: from lastput's own directory, else from the working directory."""
+    path = Path(file).resolve()
+    for root in (_PACKAGE, Path.cwd()):
+        if path.is_relative_to(root):
+            return path.relative_to(root).as_posix()
+    return file
+
+
+def line_text(file: str, line: int) -> str:
+    """The source line, stripped; empty if nobody knows it."""
+    return linecache.getline(file, line).strip()
+
+
+def shown(stack: Sequence[Frame], *, inner: int = 0) -> tuple[str, str]:
+    """Function and statement to show for a thread that stands at `stack` (outermost first).
+
+    A function that touches memory in atomic blocks only (`spin_lock`) is what its caller takes for
+    one statement: the step is shown as the call. `inner` functions are passed over in any case.
+    """
+    level = max(0, len(stack) - 1 - inner)
+    while level > 0 and _is_primitive(stack[level]):
+        level -= 1
+    if level < 0:
+        return "", ""
+    frame = stack[level]
+    return frame.function, statement(frame.file, frame.line)
+
+
+def statement(file: str, line: int) -> str:
+    """The statement at `line` on one line; of a compound statement its head, of `with atomic():` its body."""
+    found = [node for node in _nodes(file) if isinstance(node, ast.stmt) and _head_holds(node, line)]
+    if not found:
+        return line_text(file, line)
+    node = max(found, key=lambda n: n.lineno)
+    return _text(file, node)
+
+
+def is_alarm(file: str, line: int, what: str) -> bool:
+    """Whether the place is there to report a violation: `violation(...)`, or the branch to it."""
+    for node in _nodes(file):
+        if isinstance(node, ast.Expr) and _is_violation(node) and _spans(node, line):
+            return what == "line"
+        if isinstance(node, ast.If) and node.lineno == line and what == "branch taken":
+            return any(_is_violation(part) for part in node.body)
+    return False
+
+
+def _is_violation(node: ast.stmt) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Call)
+        and isinstance(node.value.func, ast.Name)
+        and node.value.func.id == "violation"
+    )
+
+
+def blocks(file: str, line: int, what: str) -> range:
+    """Lines that run only if the branch at `line` goes the way that `what` says."""
+    for node in _nodes(file):
+        if isinstance(node, (ast.If, ast.While)) and _head_holds(node, line):
+            block = node.body if what == "branch taken" else node.orelse
+            if what in ("branch taken", "branch not taken") and block:
+                return range(block[0].lineno, (block[-1].end_lineno or block[-1].lineno) + 1)
+    return range(0)
+
+
+def _text(file: str, node: ast.stmt) -> str:
+    match node:
+        case ast.If(test=test):
+            return f"if {_source(file, test)}:"
+        case ast.While(test=test):
+            return f"while {_source(file, test)}:"
+        case ast.For(target=target, iter=over):
+            return f"for {_source(file, target)} in {_source(file, over)}:"
+        case ast.With(body=body):
+            return "; ".join(_text(file, part) for part in body)
+    return _source(file, node)
+
+
+def _source(file: str, node: ast.AST) -> str:
+    """The text of `node` on one line."""
+    found = ast.get_source_segment("".join(linecache.getlines(file)), node) or ast.unparse(node)
+    return " ".join(found.split())
+
+
+def _head_holds(node: ast.stmt, line: int) -> bool:
+    """Whether `line` belongs to the statement itself, not to a block inside it."""
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        return False
+    if isinstance(node, ast.With):  # an atomic block is one step: every line of it is the statement
+        return node.lineno <= line <= (node.end_lineno or node.lineno)
+    body = getattr(node, "body", None)
+    end = body[0].lineno - 1 if body else node.end_lineno or node.lineno
+    return node.lineno <= line <= max(node.lineno, end)
+
+
+def _is_primitive(frame: Frame) -> bool:
+    """Whether the function of `frame` has atomic blocks, and outside of them touches no memory."""
+    for node in _nodes(frame.file):
+        if isinstance(node, ast.FunctionDef) and node.name == frame.function and _spans(node, frame.line):
+            inside = {id(n) for part in ast.walk(node) if isinstance(part, ast.With) for n in ast.walk(part)}
+            return bool(inside) and not any(
+                isinstance(part, ast.Attribute) and id(part) not in inside
+                for statement in node.body
+                for part in ast.walk(statement)
+            )
+    return False
+
+
+def _spans(node: ast.stmt, line: int) -> bool:
+    return node.lineno <= line <= (node.end_lineno or node.lineno)
+
+
+@functools.cache
+def _nodes(file: str) -> tuple[ast.AST, ...]:
+    try:
+        return tuple(ast.walk(ast.parse("".join(linecache.getlines(file)))))
+    except (SyntaxError, ValueError):
+        return ()
