@@ -12,7 +12,7 @@ walk from a NULL pgd under entry 0 gives a NULL pud, which stage2_get_pmd tests 
 from __future__ import annotations
 
 from lastput.kernel.exit import do_exit
-from lastput.kernel.file import get_file, sys_close
+from lastput.kernel.file import exit_files, get_file, sys_close
 from lastput.kernel.fork import mmput
 from lastput.kernel.fs_types import files_struct
 from lastput.kernel.madvise import zap_page_range
@@ -21,7 +21,7 @@ from lastput.kernel.mmu_notifier import Notifiers, srcu
 from lastput.kernel.page import lru
 from lastput.kernel.sched import current, task_struct
 from lastput.kernel.srcu import GRACE_PERIODS
-from lastput.kernel.task_work import task_work_run
+from lastput.kernel.task_work import exit_task_work, task_work_run
 from lastput.kernel.vmscan import pick, shrink_active_list, shrink_page_list
 from lastput.kvm.arm64.kvm_host import Arm, witness
 from lastput.kvm.arm64.pgtable import Stage2, pmd_page, pte_page
@@ -42,7 +42,7 @@ class Age:
     )
     fd: str = option(
         "kept",
-        "the VM's descriptor: only in the process, or handed to a second one, which closes it some time",
+        "the VM's descriptor: only in the process, or handed to a second one, which exits some time",
         values=("kept", "handed"),
     )
     kvm_run: bool = option(True, "vcpu threads keep kvm_run mapped (teardown=exit)")
@@ -55,27 +55,25 @@ class Age:
 # -- threads ---------------------------------------------------------------------------------
 
 
-def close(fd: int) -> None:
-    """close(2) and the return to user space."""
-    sys_close(fd)
-    task_work_run()
-
-
 def main_thread() -> None:
     """The process: it closes the VM, or just exits."""
     if Age.teardown == "unregister":
-        close(VM_FD)
+        sys_close(VM_FD)
+        task_work_run()
     do_exit()
 
 
 def vcpu_thread(number: int) -> None:
-    """A thread of the process that runs a vcpu and exits; the first one closes the VM, too."""
+    """A thread of the process that runs a vcpu and exits; the first one closes the VM, too.
+
+    Task work runs once, after the last of several system calls: what it does is no sooner needed.
+    """
     kvm_vcpu_ioctl_run(vcpu_fd(number))
-    task_work_run()
     if Age.teardown == "unregister":
-        close(vcpu_fd(number))
+        sys_close(vcpu_fd(number))
         if number == 0:
-            close(VM_FD)
+            sys_close(VM_FD)
+        task_work_run()
     do_exit()
 
 
@@ -86,9 +84,9 @@ def balloon_thread() -> None:
 
 
 def foreign_thread() -> None:
-    """Another process, which was handed the VM's descriptor: it closes it and exits."""
-    close(VM_FD)
-    do_exit()
+    """Another process, which was handed the VM's descriptor, exits. Its memory is not modelled."""
+    exit_files()
+    exit_task_work()
 
 
 def proc_reader(mm: ptr[mm_struct]) -> None:

@@ -29,7 +29,7 @@ from lastput.kvm.kvm_main import (
     kvm_vcpu_release,
     kvm_vm_release,
 )
-from lastput.lang import Setup, UsageError, reinterpret
+from lastput.lang import NULL, Setup, UsageError, reinterpret
 
 VM_FD = 0
 
@@ -64,7 +64,7 @@ def boot(s: Setup, *, users: int, sharers: int, map_kvm_run: bool, mapped: int) 
     mm.mm_count.counter = 3
     vm = _vm(s, mm)
     vm_ops = s.static(file_operations, "kvm_vm_fops", release=kvm_vm_release)
-    vcpu_ops = s.static(file_operations, "kvm_vcpu_fops", release=kvm_vcpu_release)
+    vcpu_ops = s.static(file_operations, "kvm_vcpu_fops", release=kvm_vcpu_release) if Kvm.vcpus else NULL
     vm_file = _file(s, "vm_file", vm_ops, vm, references=1)
     files = s.new(files_struct, "files", max_fds=1 + Kvm.vcpus)
     files.count.counter = sharers
