@@ -8,15 +8,20 @@ from lastput.lang import (
     NULL,
     Scenario,
     Setup,
+    array,
+    at,
     atomic,
     await_,
     choose,
     const,
+    container_of,
     ghost,
     holder,
     kfree,
     kmalloc,
+    length,
     ptr,
+    ref,
     scenario,
     struct,
     this_thread,
@@ -414,3 +419,191 @@ def test_what_a_known_branch_never_needs_is_dead() -> None:
         s.thread("b", set_x, b)
 
     assert run(off).states == 6
+
+
+def count_and_forget(b: ptr[box]) -> None:
+    n = b.x
+    for i in range(n):
+        n = 0
+        b.y = i + n
+
+
+def test_a_stop_value_distinguishes_states() -> None:
+    """x is 1, then 2; a's stop value is what it was when a loaded it.
+
+    b pending: load; y=0 for i=0 of 1; done: 3. b done: load; i=0 of 1; i=0 of 2; i=1 of 2 (the stored
+    value is 1); done with y=0 or, after two rounds, y=1: 6.
+    """
+
+    def set_two(b: ptr[box]) -> None:
+        b.x = 2
+
+    @scenario()
+    def counting(s: Setup) -> None:
+        b = s.static(box, x=1)
+        s.thread("a", count_and_forget, b)
+        s.thread("b", set_two, b)
+
+    assert run(counting).states == 9
+
+
+def pick_four(b: ptr[box]) -> None:
+    with atomic():
+        b.x = choose(2) + 2 * choose(2)
+
+
+def test_every_combination_of_choices_is_taken() -> None:
+    @scenario()
+    def chosen(s: Setup) -> None:
+        s.thread("a", pick_four, s.static(box))
+
+    assert run(chosen).levels == [1, 4]
+
+
+def long_steps(b: ptr[box]) -> None:
+    for _i in range(6000):
+        pass
+    b.x = 1
+    for _i in range(6000):
+        pass
+
+
+def test_iterations_count_from_the_last_switch_point() -> None:
+    @scenario()
+    def slow(s: Setup) -> None:
+        s.thread("a", long_steps, s.static(box))
+
+    assert run(slow).kinds == set()
+
+
+def maybe_write(b: ptr[box]) -> None:
+    with atomic():
+        p = kmalloc(node)
+        if choose(2):
+            p.value = 0
+    b.x = 1
+    kfree(p)
+
+
+def test_an_unwritten_cell_and_a_zero_are_two_states() -> None:
+    """Two states wait to store x, two to free, and one is the end."""
+
+    @scenario()
+    def written(s: Setup) -> None:
+        s.pool(node, 1)
+        s.thread("a", maybe_write, s.static(box))
+
+    assert run(written).levels == [1, 2, 2, 1]
+
+
+def maybe_allocate(b: ptr[box]) -> None:
+    with atomic():
+        if choose(2):
+            kmalloc(node)
+    b.x = 1
+
+
+def test_an_unborn_object_and_an_unwritten_one_are_two_states() -> None:
+    @scenario()
+    def allocated(s: Setup) -> None:
+        s.pool(node, 1)
+        s.thread("a", maybe_allocate, s.static(box))
+
+    found = run(allocated)
+    assert (found.levels, found.kinds) == ([1, 2, 2], {"leak"})
+
+
+def copy_for_nothing(b: ptr[box]) -> None:
+    v = b.x
+    b.y = 1
+    w = v
+    v = 3
+    b.y = v
+    if False:
+        b.y = w
+
+
+def test_a_copy_that_is_never_used_is_no_use() -> None:
+    """v is dead at once, so b's being done is all that differs: load, y=1, y=3, done, twice."""
+
+    @scenario()
+    def copying(s: Setup) -> None:
+        b = s.static(box)
+        s.thread("a", copy_for_nothing, b)
+        s.thread("b", set_x, b)
+
+    assert run(copying).states == 8
+
+
+def give_back(b: ptr[box], value: int) -> int:
+    b.y = 1
+    return value
+
+
+def drop_result(b: ptr[box]) -> None:
+    give_back(b, b.x)
+
+
+def keep_result(b: ptr[box]) -> None:
+    b.y = give_back(b, b.x)
+
+
+def test_a_result_matters_if_the_caller_wants_it() -> None:
+    """Dropped: load, y=1, done, twice. Kept: with b pending load, y=1, y=0, done; with b done load,
+    y=1 with 0 or 1, y=0 or y=1, done with y 0 or 1.
+    """
+
+    @scenario()
+    def dropped(s: Setup) -> None:
+        b = s.static(box)
+        s.thread("a", drop_result, b)
+        s.thread("b", set_x, b)
+
+    @scenario()
+    def kept(s: Setup) -> None:
+        b = s.static(box)
+        s.thread("a", keep_result, b)
+        s.thread("b", set_x, b)
+
+    assert run(dropped).states == 6
+    assert run(kept).states == 4 + 7
+
+
+def x_is_set(b: ptr[box]) -> bool:
+    return b.x == 1
+
+
+def test_final_conditions_wait_for_daemons_that_can_step() -> None:
+    @scenario()
+    def ending(s: Setup) -> None:
+        b = s.static(box)
+        s.thread("a", nothing, b)
+        s.thread("b", set_x, b, daemon=True)
+        s.final(x_is_set, b)
+
+    assert run(ending).kinds == set()
+
+
+@struct
+class outer:
+    pad: int
+    inner: box
+    rows: array[box] = length(2)
+
+
+def inside_out(o: ptr[outer]) -> None:
+    container_of(o.inner, outer, lambda k: k.inner).pad = 1
+    at(o.rows[0], 1).x = 5
+    assert o.rows[1].x == 5
+    assert o.pad == 1
+    p = ref(lambda: o.inner.x)
+    p.value += len(o.rows)
+    assert at(p, 0).value == o.inner.x
+
+
+def test_addresses() -> None:
+    @scenario()
+    def arithmetic(s: Setup) -> None:
+        s.thread("a", inside_out, s.static(outer))
+
+    assert run(arithmetic).levels == [1] * 9
