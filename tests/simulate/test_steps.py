@@ -598,7 +598,7 @@ def inside_out(o: ptr[outer]) -> None:
     assert o.pad == 1
     p = ref(lambda: o.inner.x)
     p.value += len(o.rows)
-    assert at(p, 0).value == o.inner.x
+    assert p.value == o.inner.x
 
 
 def test_addresses() -> None:

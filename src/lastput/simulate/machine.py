@@ -144,8 +144,8 @@ class Machine:
         """Pointer arithmetic."""
         if isinstance(pointer, Static):
             pointer = self.static(pointer)
-        if isinstance(pointer, CellPointer):
-            return CellPointer(pointer._type, pointer._address + index)
+        if not isinstance(pointer, Pointer):
+            raise TypeError("at needs a pointer to a struct")
         return Pointer(pointer._struct, pointer._address + index * self.layout.size(pointer._struct))
 
     def container_of(self, pointer: Any, struct: StructDef, member: Callable[[Any], Any]) -> Any:
