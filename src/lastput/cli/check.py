@@ -27,14 +27,20 @@ def run(args: argparse.Namespace) -> int:
     limits = _limits(args)
     scenario = target.find(args.target)
     settings = target.settings(args.set)
-    variants = [args.variant] if args.variant is not None else list(scenario.variants)
+    one = target.variant(scenario, args.variant)
+    variants = list(scenario.variants) if one is None else [one]
     for variant in variants:  # all of them, before the first of them takes time
         scenario.configure(variant, settings)
     if args.save is not None:
         _writable(Path(args.save))
     results: list[Result] = []
     for variant in variants:
-        result = _check(scenario, variant, settings, limits)
+        try:
+            result = _check(scenario, variant, settings, limits)
+        except KeyboardInterrupt:
+            if not results:
+                raise
+            result = _unknown(scenario, variant, settings)
         if not args.json:
             _print(result, first=not results, full=args.full)
         results.append(result)
@@ -47,8 +53,19 @@ def run(args: argparse.Namespace) -> int:
 def _check(scenario: Scenario, variant: str, settings: dict[str, Any], limits: dict[str, Any]) -> Result:
     from lastput.checker import check
 
+    def phase(text: str) -> None:
+        live.phase(text)
+        if text.startswith("searching"):
+            terminal.interruptible()
+
     with Live() as live:
-        return check(scenario, variant, settings=settings, **limits, progress=live.update, phase=live.phase)
+        return check(scenario, variant, settings=settings, **limits, progress=live.update, phase=phase)
+
+
+def _unknown(scenario: Scenario, variant: str, settings: dict[str, Any]) -> Result:
+    """The result of a variant that was interrupted before its search began."""
+    values = scenario.configure(variant, settings)
+    return Result(scenario.name, scenario.title, variant, "incomplete", "interrupt", values)
 
 
 def _print(result: Result, *, first: bool, full: bool) -> None:

@@ -12,11 +12,12 @@ def run(args: argparse.Namespace) -> int:
     """Print one stage, or without --emit a line about the size of the native model."""
     scenario = target.find(args.target)
     settings = target.settings(args.set)
-    scenario.configure(args.variant, settings)
+    chosen = target.variant(scenario, args.variant)
+    scenario.configure(chosen, settings)
 
     from lastput import checker
 
-    world = checker.build_world(scenario, args.variant, settings)
+    world = checker.build_world(scenario, chosen, settings)
     compiled = checker.compiled(world)
     if args.emit:
         terminal.say(compiled.emit(args.emit).rstrip("\n") + "\n")

@@ -36,6 +36,12 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see {self.prog} --help)")
 
 
+def entry() -> int:
+    """What the installed command runs."""
+    terminal.die_on_interrupt()
+    return main()
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (sys.argv without it); the exit status."""
     terminal.prepare()

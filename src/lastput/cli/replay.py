@@ -9,27 +9,29 @@ from pathlib import Path
 from lastput.cli import exits, target, terminal
 from lastput.lang.errors import UsageError
 from lastput.report.json import dumps
-from lastput.report.saved import read, require_same_model
+from lastput.report.saved import Saved, read, require_same_model
 from lastput.report.style import style_for
 from lastput.report.text import report
 
 
 def run(args: argparse.Namespace) -> int:
     """Replay and print the violation again; with --pdb, debug it first."""
-    path = Path(args.file)
-    saved = read(path)
     try:
-        scenario = target.find(saved.target)
+        return _replay(args, read(Path(args.file)))
     except UsageError as error:
-        raise UsageError(f"{path}: {error}") from None
-    require_same_model(path, saved, scenario)
+        raise UsageError(f"{args.file}: {error}") from None
+
+
+def _replay(args: argparse.Namespace, saved: Saved) -> int:
+    scenario = target.find(saved.target)
+    require_same_model(saved, scenario)
 
     from lastput import checker
 
     world = checker.build_world(scenario, saved.variant, saved.settings)
     result = checker.replayed(world, saved.schedule, saved.kind)
     if result is None:
-        raise UsageError(f"{path}: its schedule does not lead to {saved.kind}: cut short or edited")
+        raise UsageError(f"its schedule does not lead to {saved.kind}: cut short or edited")
     if args.pdb:
         from lastput.simulate.debug import debug
 

@@ -18,20 +18,22 @@ from lastput.lang.scenario import Scenario
 
 def find(target: str) -> Scenario:
     """The scenario that `target` names. UsageError, one line, when there is none."""
-    path, _, name = target.partition("::")
-    if "::" in target or path.endswith(".py"):
-        return _in_file(path, name)
+    if "::" in target or target.endswith(".py"):
+        return _in_file(target)
     known = registered()
     if target in known:
         return known[target]
-    if Path(path).exists():
-        return _in_file(path, name)
+    if Path(target).exists():
+        return _in_file(target)
     close = difflib.get_close_matches(target, known, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     raise UsageError(f"no scenario is called {target}: {hint}`lastput list` names them all")
 
 
-def _in_file(path: str, name: str) -> Scenario:
+def _in_file(target: str) -> Scenario:
+    path, separator, name = target.partition("::")
+    if not path or (separator and not name):
+        raise UsageError(f"{target}: use FILE.py or FILE.py::SCENARIO")
     return _choose(path, name, scenarios_of(load(Path(path))))
 
 
@@ -94,6 +96,13 @@ def _choose(path: str, name: str, found: dict[str, Scenario]) -> Scenario:
 def _module_name(path: Path) -> str:
     """A name that no importable module has, so that a model file may be called `random.py`."""
     return f"{path.stem} (model)"
+
+
+def variant(scenario: Scenario, name: str | None) -> str | None:
+    """`name`, if it is a variant of `scenario` or none was named; else UsageError."""
+    if name is not None and name not in scenario.variants:
+        raise UsageError(f"{scenario.name} has no variant {name}: use {', '.join(scenario.variants)}")
+    return name
 
 
 def settings(pairs: list[str]) -> dict[str, Value]:

@@ -85,7 +85,7 @@ def covered(coverage: Coverage, style: Style) -> list[str]:
 
 def _never(coverage: Coverage, style: Style) -> list[str]:
     if not coverage.never:
-        return ["Nothing of it never ran."] if coverage.lines else []
+        return ["All of it ran."] if coverage.lines else []
     lines = [style.strong("Never ran, so nothing is known about it:")]
     for (function, file), places in groupby(coverage.never, key=lambda p: (p.function, p.file)):
         lines += wrapped(f"{function} ({file})", indent="  ", hanging="  ")

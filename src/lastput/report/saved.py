@@ -59,21 +59,24 @@ def save(path: Path, result: Result, scenario: Scenario, target: str) -> None:
 
 
 def read(path: Path) -> Saved:
-    """Read a file that `save` wrote. UsageError when it is missing, cut short or something else."""
+    """Read a file that `save` wrote. UsageError when it is missing, cut short or something else.
+
+    Here and in `require_same_model` the message does not name the file: the caller does.
+    """
     try:
         value = json.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from None
+        raise UsageError(error.strerror or str(error)) from None
     except (ValueError, RecursionError):
-        raise UsageError(f"{path}: cut short, or not a file of `lastput check --save`") from None
+        raise UsageError("cut short, or not a file of `lastput check --save`") from None
     if not isinstance(value, dict) or "lastput-schedule" not in value:
-        raise UsageError(f"{path}: not a file of `lastput check --save`")
+        raise UsageError("not a file of `lastput check --save`")
     if value["lastput-schedule"] != FORMAT:
-        raise UsageError(f"{path}: written by another version of lastput; check again and save")
+        raise UsageError("written by another version of lastput; check again and save")
     try:
         return _parse(value)
     except (KeyError, TypeError, ValueError):
-        raise UsageError(f"{path}: damaged: some of what was saved is missing or of another form") from None
+        raise UsageError("damaged: some of what was saved is missing or of another form") from None
 
 
 def _parse(value: dict[str, Any]) -> Saved:
@@ -92,15 +95,15 @@ def _parse(value: dict[str, Any]) -> Saved:
     return Saved(texts[0], texts[1], texts[2], settings, model, texts[3], schedule)
 
 
-def require_same_model(path: Path, saved: Saved, scenario: Scenario) -> None:
+def require_same_model(saved: Saved, scenario: Scenario) -> None:
     """UsageError, which names what differs, unless `scenario` is of the model that was saved."""
     if saved.scenario != scenario.name:
-        raise UsageError(f"{path}: saved for scenario {saved.scenario}, not {scenario.name}")
+        raise UsageError(f"saved for scenario {saved.scenario}, not {scenario.name}")
     now = fingerprint(scenario)
     differ = sorted(
         name for name in saved.model.keys() | now.keys() if saved.model.get(name) != now.get(name)
     )
     if differ:
         raise UsageError(
-            f"{path}: the model has changed since it was saved ({', '.join(differ)}): check again and save"
+            f"the model has changed since it was saved ({', '.join(differ)}): check again and save"
         )

@@ -38,7 +38,7 @@ class Style:
         return f"\033[{code}m{text}\033[0m" if self.color else text
 
 
-def style_for(stream: TextIO) -> Style:
-    """The style that suits `stream`."""
+def style_for(stream: TextIO | None) -> Style:
+    """The style that suits `stream`; None is a stream that is closed."""
     wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return Style(color=wanted and stream.isatty())
+    return Style(color=wanted and stream is not None and stream.isatty())
