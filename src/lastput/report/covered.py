@@ -27,15 +27,25 @@ def reason(result: Result) -> str:
     return REASONS[result.reason].format(result.limits, memory=memory)
 
 
+_EXTENT = {
+    "holds": "Every interleaving of {} was run:",
+    "violated": "Up to the first violation, of {}:",
+    "incomplete": "Part of the interleavings of {} was run:",
+}
+
+
+def is_complete(result: Result) -> bool:
+    """Whether every interleaving was run: so it is, too, where something wanted is never reached."""
+    if result.violation:
+        return result.violation.kind == "unreachable"
+    return result.verdict == "holds"
+
+
 def searched(result: Result) -> list[str]:
     """Size, configuration, properties, time and memory."""
     counts = result.counts
     tasks = listing([t.name for t in result.threads])
-    how = {
-        "holds": "Every interleaving of {} was run:",
-        "violated": "Up to the first violation, of {}:",
-        "incomplete": "Part of the interleavings of {} was run:",
-    }[result.verdict]
+    how = _EXTENT["holds" if is_complete(result) else result.verdict]
     size = f"{plural(counts.states, 'state')}, {plural(counts.transitions, 'transition')}"
     lines = wrapped(how.format(f"{plural(len(result.threads), 'thread')} ({tasks})"), hanging="  ")
     return [*lines, f"  {size}, depth {counts.depth:,}.", *_settings(result), *_cost(result)]

@@ -12,6 +12,8 @@ from lastput.result import Frame, Origin, Task, Victim, Violation
 
 def oops(violation: Violation, *, style: Style, full: bool = False) -> list[str]:
     """The whole report of one violation, as lines of at most WIDTH columns."""
+    if violation.kind == "unreachable":
+        return _headline(violation, style)
     parts = [
         _headline(violation, style),
         _cycle(violation),
@@ -82,9 +84,9 @@ def _cycle(violation: Violation) -> list[str]:
     for task in violation.tasks:
         if task.state != "blocked":
             continue
-        whom = listing([names[other] for other in task.waits_for]) or "nobody that it names"
-        what = f" in {task.statement}" if task.statement else ""
-        lines += wrapped(f"{task.name} waits for {whom}{what}", indent="  ", hanging="  ")
+        whom = listing([names[other] for other in task.waits_for])
+        text = f"{task.name} waits{' for ' * bool(whom)}{whom} in {task.statement}"
+        lines += wrapped(text, indent="  ", hanging="  ")
     if not violation.cycle:
         return ["Who waits for whom:", *lines]
     ring = " -> ".join(names[i] for i in (*violation.cycle, violation.cycle[0]))
@@ -124,4 +126,5 @@ def _schedule(violation: Violation, style: Style, *, full: bool) -> list[str]:
     if not table:
         return ["It is so in the initial state, before any step."]
     shown = [line.replace(OOPS, style.bad(OOPS)) for line in table]
-    return [f"The shortest interleaving ({size}):", "", *shown]
+    title = f"The shortest interleaving ({size}):" if violation.steps else "In the initial state:"
+    return [title, "", *shown]

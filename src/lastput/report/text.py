@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lastput.report.covered import covered, reason, searched
+from lastput.report.covered import covered, is_complete, reason, searched
 from lastput.report.layout import plural, seconds_text, wrapped
 from lastput.report.oops import oops
 from lastput.report.style import Style
@@ -47,7 +47,8 @@ def _title(result: Result, style: Style) -> list[str]:
 
 def _violated(result: Result, style: Style, full: bool) -> list[str]:
     assert result.violation is not None
-    return [*oops(result.violation, style=style, full=full), "", *searched(result)]
+    lines = [*oops(result.violation, style=style, full=full), "", *searched(result)]
+    return [*lines, "", *covered(result.coverage, style)] if is_complete(result) else lines
 
 
 def _holds(result: Result, style: Style, full: bool) -> list[str]:
