@@ -25,7 +25,6 @@ class Kvm:
     touches: int = option(1, "guest accesses of each vcpu", low=1, high=3)
     retry_count: bool = option(True, "mmu_notifier_retry tests mmu_notifier_count")
     retry_seq: bool = option(True, "mmu_notifier_retry tests mmu_notifier_seq")
-    check_mm: bool = option(True, "vcpu ioctls refuse tasks of another address space")
 
 
 @struct

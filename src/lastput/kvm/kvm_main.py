@@ -94,7 +94,7 @@ def kvm_vcpu_ioctl_run(fd: int) -> int:
         return -EBADF
     vcpu = file_vcpu(filp)
     result = -EIO
-    if not Kvm.check_mm or current().mm == vcpu.kvm.mm:
+    if current().mm == vcpu.kvm.mm:
         kvm_arch_vcpu_ioctl_run(vcpu, Stage2.ram_base, Mm.pages)
         result = 0
     fput(filp)

@@ -27,7 +27,7 @@ from lastput.kvm.arm64.kvm_host import Arm, witness
 from lastput.kvm.arm64.pgtable import Stage2, pmd_page, pte_page
 from lastput.kvm.kvm_host import Kvm, vm_list
 from lastput.kvm.kvm_main import kvm_vcpu_ioctl_run
-from lastput.lang import Setup, option, options, ptr, scenario
+from lastput.lang import NULL, Setup, option, options, ptr, scenario
 from lastput.study.vmm import VM_FD, Vmm, boot, task, vcpu_fd
 
 
@@ -42,8 +42,8 @@ class Age:
     )
     fd: str = option(
         "kept",
-        "the VM's descriptor: only in the process, or handed to a second one, which exits some time",
-        values=("kept", "handed"),
+        "the VM's descriptor: in the process, in a second one too, or only there; that one exits some time",
+        values=("kept", "handed", "moved"),
     )
     kvm_run: bool = option(True, "vcpu threads keep kvm_run mapped (teardown=exit)")
     pins: int = option(0, "tasks that hold mm_users for a while, such as readers of /proc", low=0, high=1)
@@ -171,9 +171,19 @@ def invalidations() -> int:
 
 
 def release_may_run_twice() -> bool:
-    """Exit and the VM's last put can overlap: somebody outside the process does one of them."""
-    pinned_by_mapping = Age.kvm_run and Kvm.vcpus > 0 and Age.teardown == "exit"
-    return (Age.fd == "handed" or Age.pins > 0) and not pinned_by_mapping
+    """Exit and the VM's last put can overlap, because somebody outside of the process does one of them.
+
+    The process itself does them one after the other. A mapped kvm_run keeps the VM until the end of
+    exit_mmap; a descriptor that the process still has, until exit_files.
+    """
+    if Age.pins:
+        return not (Kvm.vcpus and maps_kvm_run())
+    closes_first = Age.teardown == "unregister" or (Age.fd == "moved" and not Kvm.vcpus)
+    return Age.fd != "kept" and closes_first
+
+
+def maps_kvm_run() -> bool:
+    return Age.kvm_run and Age.teardown == "exit"
 
 
 def start_process(s: Setup) -> Vmm:
@@ -184,7 +194,7 @@ def start_process(s: Setup) -> Vmm:
         s,
         users=tasks + Age.pins,
         sharers=tasks,
-        map_kvm_run=Age.kvm_run and Age.teardown == "exit",
+        map_kvm_run=maps_kvm_run(),
         mapped=Mm.pages - (1 if Kvm.vcpus else 0),
     )
     for i, name in enumerate(names):
@@ -199,8 +209,11 @@ def start_process(s: Setup) -> Vmm:
 
 def start_others(s: Setup, vmm: Vmm) -> None:
     """Everybody outside of the process."""
-    if Age.fd == "handed":
-        get_file(vmm.vm_file)
+    if Age.fd != "kept":
+        if Age.fd == "handed":
+            get_file(vmm.vm_file)
+        else:
+            vmm.files.fd[VM_FD] = NULL
         files = s.new(files_struct, "foreign_files", max_fds=1)
         files.count.counter = 1
         files.fd[VM_FD] = vmm.vm_file
