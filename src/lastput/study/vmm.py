@@ -17,7 +17,7 @@ from lastput.kernel.mm_types import Mm, anon_vma, mm_struct, mmu_notifier_mm, pa
 from lastput.kernel.mmu_notifier import mmu_notifier_ops
 from lastput.kernel.page import lru
 from lastput.kernel.sched import task_struct
-from lastput.kvm.arm64.pgtable import PGD_SPAN, Stage2, pgd_pages, pmd_page, pte_page
+from lastput.kvm.arm64.pgtable import PGD_SPAN, Stage2, pgd_pages, pmd_page, pte_page, stage2_pgd_index
 from lastput.kvm.arm64.stage2_get import stage2_set_pte
 from lastput.kvm.kvm_host import Kvm, kvm, kvm_memslots, kvm_vcpu, vm_list
 from lastput.kvm.kvm_main import (
@@ -125,8 +125,9 @@ def _areas(s: Setup, mm: Any, files: Any, map_kvm_run: bool) -> Any:
 
 
 def _populate(s: Setup, mm: Any, vm: Any, mapped: int) -> None:
-    s.pool(pmd_page, 1 if mapped else 0)
-    s.pool(pte_page, 1 if mapped else 0)
+    tables = len({stage2_pgd_index(Stage2.ram_base + i) for i in range(mapped)})
+    s.pool(pmd_page, tables)
+    s.pool(pte_page, tables)
     for i in range(mapped):
         ram = s.new(page, f"page{i}", index=i, mapping=mm.mmap.anon_vma)
         ram._refcount.counter = 1
