@@ -33,11 +33,11 @@ def shown(stack: Sequence[Frame], *, inner: int = 0) -> tuple[str, str]:
     A function that touches memory in atomic blocks only (`spin_lock`) is what its caller takes for
     one statement: the step is shown as the call. `inner` functions are passed over in any case.
     """
+    if not stack:
+        return "", ""
     level = max(0, len(stack) - 1 - inner)
     while level > 0 and _is_primitive(stack[level]):
         level -= 1
-    if level < 0:
-        return "", ""
     frame = stack[level]
     return frame.function, statement(frame.file, frame.line)
 
