@@ -199,7 +199,8 @@ class Liveness:
                 return last
         known = scope.context.value(node)
         if not isinstance(known, Unknown):
-            return true if known else false
+            # Walked all the same: a call with a known result may have effects.
+            return self._expr(scope, node, true if known else false, False)
         return self._expr(scope, node, true | false)
 
     def _operands(
