@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -83,10 +84,9 @@ def _finish(args: argparse.Namespace, scenario: Scenario, results: list[Result])
         save(Path(args.save), found, scenario, args.target)
         terminal.complain(f"Saved variant {found.variant}: lastput replay {args.save}")
     elif found and not args.json:
-        command = f"lastput check {args.target} --variant {found.variant}"
-        chosen = "".join(f" --set {pair}" for pair in args.set)
-        terminal.say(f"\nTo replay it: {command}{chosen} --save oops.json\n")
-        terminal.say("              lastput replay oops.json --pdb\n")
+        chosen = [word for pair in args.set for word in ("--set", pair)]
+        words = ["lastput", "check", args.target, "--variant", found.variant, *chosen, "--save", "oops.json"]
+        terminal.say(f"\nTo replay it:\n  {shlex.join(words)}\n  lastput replay oops.json --pdb\n")
 
 
 def _limits(args: argparse.Namespace) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from lastput.report.layout import bytes_text, listing, plural, seconds_text, wra
 from lastput.report.style import Style
 from lastput.result import Coverage, Place, Result
 
-MANY = 100_000
+MANY = 1_000_000
 """Below so many states, bytes per state say more about the smallest tables than about a state."""
 
 REASONS = {

@@ -174,8 +174,10 @@ def _note(line: Line) -> str:
     notes: dict[str, list[str]] = {}
     for access in told:
         if access.kind != "store" or not line.statement.endswith(f"= {access.value}"):
-            name = f"{access.place.rpartition('.')[2]}=" if several and access.kind != "alloc" else ""
-            notes.setdefault(_VERBS[access.kind], []).append(name + access.value)
+            name = access.place.rpartition(".")[2]
+            plain = not several or access.kind == "alloc" or name == access.value
+            value = access.value if plain else f"{name}={access.value}"
+            notes.setdefault(_VERBS[access.kind], []).append(value)
     return ", ".join(f"{verb} {', '.join(dict.fromkeys(values))}" for verb, values in notes.items())
 
 

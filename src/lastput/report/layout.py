@@ -41,7 +41,7 @@ def _pieces(text: str, longest: int) -> list[str]:
     Never after `_`: a word that ends in one is a reference in RST.
     """
     pieces: list[str] = []
-    for piece in re.split(r"(?<=[\s(\[])(?!\))|(?=\.[a-zA-Z])", text):
+    for piece in re.split(r"(?<=[\s(\[])(?!\))|(?=\.[a-zA-Z])|(?<=\w=)(?=[\w&])", text):
         fits = len(piece.rstrip()) <= longest
         for part in [piece] if fits else re.split(r"(?<=[^\W_])(?=_)", piece):
             pieces += [part[i : i + longest] for i in range(0, len(part), longest)]
