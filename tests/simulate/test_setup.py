@@ -156,8 +156,8 @@ def two_of_a_name(s: Setup) -> None:
 def test_mistakes_are_told_in_one_line() -> None:
     wrong: list[tuple[Callable[[Setup], Any], str]] = [
         (lambda s: None, "has no threads"),
-        (lambda s: s.thread("t", touch), "thread t: touch takes 1 arguments, 0 are given"),
-        (lambda s: s.thread("t", no_arguments, 1), "no_arguments takes 0 arguments, 1 are given"),
+        (lambda s: s.thread("t", touch), "thread t: touch takes 1 argument, not 0"),
+        (lambda s: s.thread("t", no_arguments, 1), "no_arguments takes 0 arguments, not 1"),
         (lambda s: s.thread("t", "touch"), "'touch' is not a function"),  # type: ignore[arg-type]
         (lambda s: s.thread("t", touch, "x"), "'x' is no value of the language"),
         (two_of_a_name, "two threads are called t"),
@@ -175,7 +175,7 @@ def test_mistakes_are_told_in_one_line() -> None:
         (lambda s: await_(lambda: False), "would block for ever"),
         (lambda s: this_task(item), "no thread runs"),
         (lambda s: 1 // 0, "by zero"),
-        (lambda s: s.invariant(always), "invariant always: always takes 1 arguments, 0 are given"),
+        (lambda s: s.invariant(always), "invariant always: always takes 1 argument, not 0"),
     ]
     for function, said in wrong:
         with pytest.raises(UsageError) as told:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from llvmlite import ir as ll
 
 from lastput.compiler import ir
+from lastput.compiler.helper_code import HelperFunctions
 from lastput.compiler.ir import Block, Operand, Point, Reg, Where
 from lastput.compiler.memory_code import EVENT, I8, I64, MemoryCode, Sites, const
 from lastput.compiler.packing import Field
@@ -44,18 +45,17 @@ class StepCode(MemoryCode):
     """Generates the function of one segment."""
 
     def __init__(
-        self, layout: StateLayout, lookup: Tables, module: ll.Module, sites: Sites, segment: Segment
+        self, layout: StateLayout, lookup: Tables, helpers: HelperFunctions, sites: Sites, segment: Segment
     ) -> None:
-        super().__init__(layout, lookup, module, sites)
+        super().__init__(layout, lookup, helpers, sites)
         self.segment = segment
-        self.function = ll.Function(module, STEP, segment.name)
+        self.function = ll.Function(helpers.module, STEP, segment.name)
         self.function.linkage = "internal"
         self.old, self.new, self.choice, self.radix, self.coverage = self.function.args
         self.new.add_attribute("noalias")
         self._slots: dict[Reg, ll.Value] = {}
         self._made: dict[Block, ll.Block] = {}
         self._work: list[tuple[Block, ll.Value]] = []
-        self.fail = self._fail
 
     def generate(self) -> ll.Function:
         """The function, complete."""
@@ -84,11 +84,10 @@ class StepCode(MemoryCode):
 
     def _copy(self) -> None:
         """From here on the successor is built in `new`."""
-        for number in range(self.layout.words):
-            self.base = self.old
-            value = self.builder.load(self.word(number))
-            self.base = self.new
-            self.builder.store(value, self.word(number))
+        size = const(8 * self.layout.words)
+        bytes_of = (self.builder.bitcast(p, I8.as_pointer()) for p in (self.new, self.old))
+        copy = self.helpers.module.declare_intrinsic("llvm.memcpy", [I8.as_pointer(), I8.as_pointer(), I64])
+        self.builder.call(copy, [*bytes_of, size, ll.Constant(ll.IntType(1), 0)])
         self.base = self.new
 
     def _slot(self, reg: Reg) -> ll.Value:
@@ -101,30 +100,42 @@ class StepCode(MemoryCode):
         self.builder.store(value, self._slot(reg))
 
     def _value(self, operand: Operand) -> ll.Value:
-        return const(operand) if isinstance(operand, int) else self.builder.load(self._slot(operand))
+        known = self._known(operand)
+        return self.builder.load(self._slot(known)) if isinstance(known, Reg) else const(known)
+
+    def _known(self, operand: Operand) -> Operand:
+        """The operand, or the only value that it can have."""
+        found = self.layout.sets.constant(operand)
+        return operand if found is None else found
 
     def _address(self, operand: Operand) -> ll.Value | int:
-        return operand if isinstance(operand, int) else self._value(operand)
+        known = self._known(operand)
+        return self._value(known) if isinstance(known, Reg) else known
 
-    def _fail(self, condition: ll.Value, kind: str, message: str, where: Where) -> None:
-        bad, good = (self.function.append_basic_block(n) for n in ("bad", "good"))
-        branch = self.builder.cbranch(condition, bad, good)
-        branch.set_weights([1, 1000])
-        self.builder.position_at_end(bad)
-        self._return_event(kind, message, where)
-        self.builder.position_at_end(good)
+    def fail(self, condition: ll.Value, kind: str, message: str, where: Where) -> None:
+        """Leave with an event if `condition`."""
+        self.fail_with(condition, const(self.sites.code(kind, message, where)))
 
-    def _return_event(self, kind: str, message: str, where: Where) -> None:
-        self._finish(self.sites.code(kind, message, where) << 8 | EVENT)
+    def fail_with(self, condition: ll.Value, code: ll.Value) -> None:
+        """Leave with the event of number `code` if `condition`."""
+        with self.builder.if_then(condition, likely=False):
+            self._return_event(code)
 
-    def _finish(self, result: int) -> None:
+    def _return_event(self, code: ll.Value) -> None:
+        b = self.builder
+        self._finish(b.or_(b.shl(code, const(8)), const(EVENT)))
+
+    def _stop(self, kind: str, message: str, where: Where) -> None:
+        """Leave with an event."""
+        self._return_event(const(self.sites.code(kind, message, where)))
+
+    def _finish(self, result: ll.Value) -> None:
         """Return `result`, unless `choice` was too large for the choices of this path."""
         b = self.builder
-        if not self._chooses:
-            b.ret(const(result))
-            return
-        spent = b.icmp_unsigned("==", b.load(self._left), const(0))
-        b.ret(b.select(spent, const(result), const(0)))
+        if self._chooses:
+            spent = b.icmp_unsigned("==", b.load(self._left), const(0))
+            result = b.select(spent, result, const(0))
+        b.ret(result)
 
     @property
     def _chooses(self) -> bool:
@@ -151,7 +162,7 @@ class StepCode(MemoryCode):
         self.builder = b = ll.IRBuilder(through)
         left = b.sub(b.load(self._fuel), const(1))
         b.store(left, self._fuel)
-        self._fail(
+        self.fail(
             b.icmp_signed("<=", left, const(0)), "soft-lockup", "a step that does not end", source.where
         )
         self.builder.branch(self._made[block])
@@ -171,25 +182,29 @@ class StepCode(MemoryCode):
         fields: list[tuple[Field, ll.Value]] = [(record.position, const(number))]
         for reg, value in values.items():
             f = record.registers[reg]
-            fields.append((f, self._packed(value, f.low)))
+            fields.append((f, self.packed(value, f)))
         for word, mask in record.words.items():
             kept = b.and_(b.load(self.word(word)), const(~mask))
             for f, value in fields:
                 if f.word == word:
                     kept = b.or_(kept, b.shl(value, const(f.shift)))
             b.store(kept, self.word(word))
-        self._finish(1)
+        self._finish(const(1))
 
     def _do_Jump(self, instr: ir.Jump) -> None:
         self.builder.branch(self._target(instr.target, instr))
 
     def _do_Branch(self, instr: ir.Branch) -> None:
+        known = self._known(instr.condition)
+        if isinstance(known, int):
+            self.builder.branch(self._target(instr.then if known else instr.other, instr))
+            return
         test = self.builder.icmp_unsigned("!=", self._value(instr.condition), const(0))
         then, other = self._target(instr.then, instr), self._target(instr.other, instr)
         self.builder.cbranch(test, then, other)
 
     def _do_Fail(self, instr: ir.Fail) -> None:
-        self._return_event(instr.kind, instr.message, instr.where)
+        self._stop(instr.kind, instr.message, instr.where)
 
     def _do_End(self, instr: ir.End) -> None:
         program = self.segment.program
@@ -199,7 +214,7 @@ class StepCode(MemoryCode):
             return
         for placed in self.layout.world.space.objects:
             for held in self.held(placed, program.spec.index):
-                self._fail(held, "lock-held-at-exit", f"a lock in {placed.name} is still held", instr.where)
+                self.fail(held, "lock-held-at-exit", f"a lock in {placed.name} is still held", instr.where)
         self._leave(program, program.done, {})
 
     def _do_Guard(self, instr: ir.Guard) -> None:
@@ -216,12 +231,16 @@ class StepCode(MemoryCode):
 
     # -- values --------------------------------------------------------------------------------
 
+    def _write_result(self, dst: Reg, value: ll.Value) -> None:
+        if self.layout.sets.constant(dst) is None:
+            self._write(dst, value)
+
     def _do_Move(self, instr: ir.Move) -> None:
-        self._write(instr.dst, self._value(instr.src))
+        self._write_result(instr.dst, self._value(instr.src))
 
     def _do_Binary(self, instr: ir.Binary) -> None:
         a, b = self._value(instr.a), self._value(instr.b)
-        self._write(instr.dst, getattr(self, f"_op_{instr.op}", self._plain)(instr, a, b))
+        self._write_result(instr.dst, getattr(self, f"_op_{instr.op}", self._plain)(instr, a, b))
 
     def _plain(self, instr: ir.Binary, a: ll.Value, b: ll.Value) -> ll.Value:
         build = self.builder
@@ -236,7 +255,7 @@ class StepCode(MemoryCode):
     def _checked(self, instr: ir.Binary, a: ll.Value, b: ll.Value) -> ll.Value:
         pair = getattr(self.builder, f"s{instr.op}_with_overflow")(a, b)
         overflow = self.builder.extract_value(pair, 1)
-        self._fail(overflow, "overflow", f"{instr.op} leaves 64 bits", instr.where)
+        self.fail(overflow, "overflow", f"{instr.op} leaves 64 bits", instr.where)
         return self.builder.extract_value(pair, 0)
 
     _op_add = _op_sub = _op_mul = _checked
@@ -259,22 +278,22 @@ class StepCode(MemoryCode):
 
     def _divide(self, instr: ir.Binary, a: ll.Value, b: ll.Value) -> tuple[ll.Value, ll.Value]:
         build = self.builder
-        self._fail(build.icmp_signed("==", b, const(0)), "division", "division by zero", instr.where)
+        self.fail(build.icmp_signed("==", b, const(0)), "division", "division by zero", instr.where)
         low = build.icmp_signed("==", a, const(-(1 << 63)))
         extreme = build.and_(low, build.icmp_signed("==", b, const(-1)))
-        self._fail(extreme, "overflow", "division leaves 64 bits", instr.where)
+        self.fail(extreme, "overflow", "division leaves 64 bits", instr.where)
         return build.sdiv(a, b), build.srem(a, b)
 
     def _shift_count(self, instr: ir.Binary, b: ll.Value) -> None:
         wrong = self.builder.icmp_unsigned(">", b, const(63))
-        self._fail(wrong, "overflow", "shift by less than 0 or more than 63", instr.where)
+        self.fail(wrong, "overflow", "shift by less than 0 or more than 63", instr.where)
 
     def _op_shl(self, instr: ir.Binary, a: ll.Value, b: ll.Value) -> ll.Value:
         build = self.builder
         self._shift_count(instr, b)
         result = build.shl(a, b)
         lost = build.icmp_signed("!=", build.ashr(result, b), a)
-        self._fail(lost, "overflow", "shift leaves 64 bits", instr.where)
+        self.fail(lost, "overflow", "shift leaves 64 bits", instr.where)
         return result
 
     def _op_shr(self, instr: ir.Binary, a: ll.Value, b: ll.Value) -> ll.Value:
@@ -282,7 +301,15 @@ class StepCode(MemoryCode):
         return self.builder.ashr(a, b)
 
     def _do_Wrap(self, instr: ir.Wrap) -> None:
-        self._write(instr.dst, self._wrapped(self._value(instr.a), instr.type))
+        value = self._value(instr.a)
+        self._fits(value, instr.type, "wrap()", instr.where)
+        self._write_result(instr.dst, self._wrapped(value, instr.type))
+
+    def _fits(self, value: ll.Value, kind: IntType, name: str, where: Where) -> None:
+        """Values of a u64 from 2**63 up have no place in the language's 64 signed bits."""
+        if kind.bits == 64 and not kind.signed:
+            negative = self.builder.icmp_signed("<", value, const(0))
+            self.fail(negative, "range", f"{name} would exceed 2**63 - 1", where)
 
     def _wrapped(self, value: ll.Value, kind: IntType) -> ll.Value:
         b = self.builder
@@ -298,40 +325,41 @@ class StepCode(MemoryCode):
         index = self._value(instr.index)
         if instr.count is not None:
             outside = b.icmp_unsigned(">=", index, const(instr.count))
-            self._fail(outside, "out-of-bounds", f"index outside 0..{instr.count - 1}", instr.where)
+            self.fail(outside, "out-of-bounds", f"index outside 0..{instr.count - 1}", instr.where)
         address = b.add(self._value(instr.base), b.mul(index, const(instr.stride)))
         if instr.checked:
             wild = b.icmp_unsigned(">", address, const(self.layout.world.space.end))
-            self._fail(wild, "out-of-bounds", "pointer arithmetic leaves memory", instr.where)
-        self._write(instr.dst, address)
+            self.fail(wild, "out-of-bounds", "pointer arithmetic leaves memory", instr.where)
+        self._write_result(instr.dst, address)
 
     # -- memory --------------------------------------------------------------------------------
 
     def _do_Load(self, instr: ir.Load) -> None:
-        self._write(instr.dst, self.load(self._address(instr.address), instr.type, instr.name, instr.where))
+        self._write_result(instr.dst, self.load(self._address(instr.address), instr))
 
     def _do_Store(self, instr: ir.Store) -> None:
         address = self._address(instr.address)
         value = self._converted(self._value(instr.value), instr.type, instr)
-        self.store(address, value, instr.type, instr.name, instr.where)
+        self.store(address, value, instr)
 
     def _converted(self, value: ll.Value, kind: ScalarType, instr: ir.Store) -> ll.Value:
         b = self.builder
         if isinstance(kind, IntType) and kind.limit is None:
+            self._fits(value, kind, instr.name, instr.where)
             return self._wrapped(value, kind)
         if isinstance(kind, BoolType):
             return b.zext(b.icmp_unsigned("!=", value, const(0)), I64)
         low, high = cell_range(kind, self.layout.world)
         outside = b.icmp_unsigned(">", value, const(high))
-        self._fail(outside, "range", f"{instr.name} leaves {low}..{high}", instr.where)
+        self.fail(outside, "range", f"{instr.name} leaves {low}..{high}", instr.where)
         return value
 
     def _do_Choose(self, instr: ir.Choose) -> None:
         b = self.builder
         count = self._value(instr.count)
-        self._fail(b.icmp_signed("<", count, const(1)), "range", "choose() of nothing", instr.where)
+        self.fail(b.icmp_signed("<", count, const(1)), "range", "choose() of nothing", instr.where)
         left = b.load(self._left)
-        self._write(instr.dst, b.urem(left, count))
+        self._write_result(instr.dst, b.urem(left, count))
         b.store(b.udiv(left, count), self._left)
         b.store(b.mul(b.load(self.radix), count), self.radix)
 
@@ -345,16 +373,21 @@ class StepCode(MemoryCode):
             self.put(status, LIVE)
             if instr.zero:
                 self.initialise(placed)
-            self._write(instr.dst, const(placed.base))
+            self._write_result(instr.dst, const(placed.base))
             b.branch(done)
             b.position_at_end(next_slot)
-        self._return_event("pool", f"no room for another {instr.struct.name}: enlarge its pool", instr.where)
+        self._stop("pool", f"no room for another {instr.struct.name}: enlarge its pool", instr.where)
         b.position_at_end(done)
 
     def _do_Free(self, instr: ir.Free) -> None:
         b, done = self.builder, self.function.append_basic_block("freed")
         address, name = self._value(instr.address), instr.struct.name
-        targets = [o for o in self.layout.world.space.objects if o.base in self.layout.status]
+        possible = self.layout.sets.of(instr.address)
+        targets = [
+            o
+            for o in self.layout.world.space.objects
+            if o.base in self.layout.status and (possible is None or o.base in possible)
+        ]
         wrong = self.function.append_basic_block("wrong")
         switch = b.switch(address, wrong)
         switch.add_case(const(0), done)
@@ -364,15 +397,15 @@ class StepCode(MemoryCode):
             b.position_at_end(case)
             status = self.layout.status[placed.base]
             value = self.get(status)
-            self._fail(b.icmp_unsigned("==", value, const(FREED)), "double-free", name, instr.where)
-            self._fail(b.icmp_unsigned("!=", value, const(LIVE)), "invalid-free", name, instr.where)
+            self.fail(b.icmp_unsigned("==", value, const(FREED)), "double-free", name, instr.where)
+            self.fail(b.icmp_unsigned("!=", value, const(LIVE)), "invalid-free", name, instr.where)
             for held in self.held(placed, None):
-                self._fail(held, "lock-freed", f"{name} is freed with a lock held", instr.where)
+                self.fail(held, "lock-freed", f"{name} is freed with a lock held", instr.where)
             self.put(status, FREED)
             self.clear(placed)
             b.branch(done)
         b.position_at_end(wrong)
-        self._return_event("invalid-free", name, instr.where)
+        self._stop("invalid-free", name, instr.where)
         b.position_at_end(done)
 
 

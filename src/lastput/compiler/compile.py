@@ -28,11 +28,12 @@ from lastput.compiler.source import source_of
 from lastput.compiler.statements import type_function
 from lastput.compiler.steps import StateLayout
 from lastput.compiler.tree import Function
+from lastput.compiler.valuesets import find_values
 from lastput.engine.model import NativeModel
 from lastput.lang.options import configuration
 from lastput.lang.world import World
 
-INLINE_LIMIT = 400
+INLINE_LIMIT = 150
 """Up to so many steps LLVM may merge them all into `expand`: faster code, but slower to compile."""
 
 
@@ -145,7 +146,8 @@ def analyse(world: World) -> FrontEnd:
         what: Any = "reachable" if p.kind == "reachable" else "property"
         conditions.append(expand.Condition(p, flow, code, places.number(frame, what, p.name)))
     deadlock = sites.code("deadlock", "no thread can go on", None)
-    layout = steps.lay_out(world, flows, typed.values())
+    sets = find_values([*flows, *(c.flow for c in conditions)], world)
+    layout = steps.lay_out(world, flows, sets)
     return FrontEnd(world, typed, flows, places, expand.Driver(layout, conditions, sites, deadlock))
 
 
@@ -166,7 +168,9 @@ def initial_words(layout: StateLayout) -> list[int]:
     """The packed state before any thread has run its first local code."""
     words = [0] * layout.words
     for address, f in layout.cells.items():
-        words[f.word] |= (layout.world.memory.get(address, 0) - f.low & f.mask) << f.shift
+        value = layout.world.memory.get(address, 0)
+        bits = value - f.low if f.values is None else f.values.index(value)
+        words[f.word] |= (bits & f.mask) << f.shift
     for placed in layout.world.space.objects:
         status = layout.status.get(placed.base)
         if status is not None:

@@ -8,6 +8,7 @@ from llvmlite import ir as ll
 
 from lastput.compiler import ir
 from lastput.compiler.codegen import Segment, StepCode, has_choice, segment_code
+from lastput.compiler.helper_code import HelperFunctions
 from lastput.compiler.ir import Flow
 from lastput.compiler.memory_code import EVENT, I8, I64, MemoryCode, Sites, const
 from lastput.compiler.steps import LIVE, StateLayout, ThreadProgram
@@ -46,18 +47,19 @@ def build_module(driver: Driver) -> ll.Module:
     """The LLVM module: step functions, `expand`, and `start_0`, `start_1`, ... for the threads."""
     module = ll.Module("lastput")
     lookup = build_tables(driver.layout)
-    steps = [_thread_steps(driver, lookup, module, program) for program in driver.layout.threads]
+    helpers = HelperFunctions(driver.layout, lookup, module)
+    steps = [_thread_steps(driver, lookup, helpers, program) for program in driver.layout.threads]
     for program in driver.layout.threads:
-        _start(driver, lookup, module, program)
-    properties = [_property(driver, lookup, module, c, i) for i, c in enumerate(driver.conditions)]
+        _start(driver, lookup, helpers, program)
+    properties = [_property(driver, lookup, helpers, c, i) for i, c in enumerate(driver.conditions)]
     driver.max_events = driver.max_successors + len(driver.conditions) + 1
     driver.max_events += sum(1 for o in driver.layout.world.space.objects if o.freeable)
-    ExpandCode(driver, lookup, module, steps, properties).generate()
+    ExpandCode(driver, lookup, helpers, steps, properties).generate()
     return module
 
 
 def _thread_steps(
-    driver: Driver, lookup: Tables, module: ll.Module, program: ThreadProgram
+    driver: Driver, lookup: Tables, helpers: HelperFunctions, program: ThreadProgram
 ) -> list[tuple[ll.Function, bool]]:
     found, most = [], 1
     for position in program.positions:
@@ -69,7 +71,7 @@ def _thread_steps(
             position.live,
             guarded=position.point.kind == "await",
         )
-        function = StepCode(driver.layout, lookup, module, driver.sites, segment).generate()
+        function = StepCode(driver.layout, lookup, helpers, driver.sites, segment).generate()
         found.append((function, has_choice(segment)))
         most = max(most, _choices(segment))
     driver.max_successors += most
@@ -91,17 +93,17 @@ def _choices(segment: Segment) -> int:
     return first.count if not more and isinstance(first.count, int) else MAX_CHOICES
 
 
-def _start(driver: Driver, lookup: Tables, module: ll.Module, program: ThreadProgram) -> None:
+def _start(driver: Driver, lookup: Tables, helpers: HelperFunctions, program: ThreadProgram) -> None:
     name = f"start_{program.spec.index}"
     segment = Segment(name, program.flow.entry, 0, program, frozenset(), guarded=False)
-    StepCode(driver.layout, lookup, module, driver.sites, segment).generate().linkage = "external"
+    StepCode(driver.layout, lookup, helpers, driver.sites, segment).generate().linkage = "external"
 
 
 def _property(
-    driver: Driver, lookup: Tables, module: ll.Module, condition: Condition, number: int
+    driver: Driver, lookup: Tables, helpers: HelperFunctions, condition: Condition, number: int
 ) -> ll.Function:
     segment = Segment(f"property_{number}", condition.flow.entry, 0, None, frozenset(), guarded=False)
-    return StepCode(driver.layout, lookup, module, driver.sites, segment).generate()
+    return StepCode(driver.layout, lookup, helpers, driver.sites, segment).generate()
 
 
 class ExpandCode(MemoryCode):
@@ -111,12 +113,13 @@ class ExpandCode(MemoryCode):
         self,
         driver: Driver,
         lookup: Tables,
-        module: ll.Module,
+        helpers: HelperFunctions,
         steps: list[list[tuple[ll.Function, bool]]],
         properties: list[ll.Function],
     ) -> None:
-        super().__init__(driver.layout, lookup, module, driver.sites)
+        super().__init__(driver.layout, lookup, helpers, driver.sites)
         self.driver, self.steps, self.properties = driver, steps, properties
+        self.module = helpers.module
 
     def generate(self) -> None:
         """Emit the function into the module."""

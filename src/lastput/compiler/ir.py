@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 
-from lastput.lang.types import IntType, ScalarType, StructDef
+from lastput.lang.types import IntType, ScalarType, StructDef, View
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Load(Instr):
     dst: Reg
     address: Operand
     type: ScalarType
-    owner: tuple[StructDef, str] | None
+    view: View
     name: str
 
 
@@ -108,7 +108,7 @@ class Store(Instr):
     address: Operand
     value: Operand
     type: ScalarType
-    owner: tuple[StructDef, str] | None
+    view: View
     name: str
 
 
@@ -269,7 +269,7 @@ def show_instr(instr: Instr) -> str:
     parts = []
     for f in fields(instr):
         value = getattr(instr, f.name)
-        if f.name in ("where", "dst", "owner") or value is None:
+        if f.name in ("where", "dst", "view") or value is None:
             continue
         parts.append(value.label if isinstance(value, Block) else str(value))
     target = f"{instr.dst!r} = " if writes(instr) is not None else ""  # type: ignore[attr-defined]

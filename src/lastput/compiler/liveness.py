@@ -1,6 +1,7 @@
 """Liveness: which registers hold a value that is still needed, at every switch point.
 
-The standard backward data-flow problem over the blocks of a flow (Kildall 1973), no departures.
+The standard backward data-flow problem over the blocks of a flow (Kildall 1973), except that copying
+a value into a register that is never read does not count as reading it.
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ def _through(
         if points is not None and isinstance(instr, Point):
             points[id(instr)] = frozenset(current)
         written = ir.writes(instr)
+        # A copy that nobody needs does not make its source needed.
+        needed = not isinstance(instr, ir.Move) or written in current
         if written is not None:
             current.discard(written)
-        current.update(ir.reads(instr))
+        if needed:
+            current.update(ir.reads(instr))
     return frozenset(current)

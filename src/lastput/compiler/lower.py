@@ -16,7 +16,7 @@ from lastput.compiler.places import Places
 from lastput.compiler.source import Span
 from lastput.compiler.tree import Function
 from lastput.compiler.values import value_type
-from lastput.lang.types import BoolType, FnType
+from lastput.lang.types import BoolType, FnType, view_of
 from lastput.lang.world import World
 
 
@@ -231,8 +231,8 @@ class Lowerer:
     def _store(self, place: tree.Place, address: Operand, value: Operand, where: Where) -> None:
         if not place.silent:
             self._point(where, f"store {place.name}")
-        owner = None if place.owner is None else (place.owner, place.field)
-        self._emit(ir.Store(where, address, value, place.type, owner, place.name))
+        view = view_of(place.owner, place.field)
+        self._emit(ir.Store(where, address, value, place.type, view, place.name))
 
     def _do_Update(self, node: tree.Update, where: Where) -> bool:
         address = self.value(node.place.address)
@@ -280,7 +280,7 @@ class Lowerer:
         return True
 
     def _do_For(self, node: tree.For, where: Where) -> bool:
-        start, stop = self.value(node.start), self.value(node.stop)
+        start, stop = self.value(node.start), self._copied(self.value(node.stop), where)
         counter = self._counter(node, start, stop, where)
         head, body, latch, after = (self._new_block(n) for n in ("for", "body", "next", "done"))
         self._emit(ir.Jump(where, head))
@@ -305,6 +305,14 @@ class Lowerer:
         self._emit(ir.Jump(where, head))
         self.block = after
         return True
+
+    def _copied(self, value: Operand, where: Where) -> Operand:
+        """`value`, in a register of its own if it is a variable that code may assign."""
+        if isinstance(value, int) or value in self._stable:
+            return value
+        copy = self._reg("stop")
+        self._emit(ir.Move(where, copy, value))
+        return copy
 
     def _counter(self, node: tree.For, start: Operand, stop: Operand, where: Where) -> Reg:
         counter = self._reg(node.name, stable=False)
@@ -492,8 +500,8 @@ class Lowerer:
         if known is not None and not self._freeable(address):
             return known
         dst = self._reg(place.field)
-        owner = None if place.owner is None else (place.owner, place.field)
-        self._emit(ir.Load(where, dst, address, place.type, owner, place.name))
+        view = view_of(place.owner, place.field)
+        self._emit(ir.Load(where, dst, address, place.type, view, place.name))
         return dst if known is None else known
 
     def _known(self, place: tree.Place, address: Operand) -> int | None:

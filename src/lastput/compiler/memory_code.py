@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from llvmlite import ir as ll
 
-from lastput.compiler import tables
-from lastput.compiler.ir import Where
-from lastput.compiler.packing import Field, width_of
-from lastput.compiler.ranges import cell_range
+from lastput.compiler.ir import Load, Store, Where
+from lastput.compiler.packing import Field
 from lastput.compiler.steps import FREED, LIVE, StateLayout
 from lastput.compiler.tables import Tables
-from lastput.lang.layout import NULL_PAGE, Object
-from lastput.lang.types import HoldersType, HolderType, ScalarType, StructDef
+from lastput.lang.layout import Object
+from lastput.lang.types import HoldersType, HolderType, ScalarType, StructDef, View
 
 I64, I8 = ll.IntType(64), ll.IntType(8)
 EVENT = 2
 """Low bits of a step's return value when it broke a rule; the code follows from bit 8 up."""
+
+
+FAULTS = ("null-deref", "out-of-bounds", "use-after-free", "uninit")
+"""What an access through a pointer can be, in the order of the helpers' results."""
 
 
 def const(value: int) -> ll.Constant:
@@ -41,6 +43,7 @@ class Sites:
 
     all: list[Site] = field(default_factory=list)
     _index: dict[Site, int] = field(default_factory=dict)
+    _blocks: dict[tuple[tuple[str, ...], str, Where], int] = field(default_factory=dict)
 
     def code(self, kind: str, message: str, where: Where | None) -> int:
         """Number of a site, made on first mention."""
@@ -50,16 +53,43 @@ class Sites:
             self.all.append(site)
         return self._index[site]
 
+    def block(self, kinds: tuple[str, ...], message: str, where: Where) -> int:
+        """First of consecutive codes, one for each of `kinds`."""
+        key = (kinds, message, where)
+        if key not in self._blocks:
+            self._blocks[key] = len(self.all)
+            self.all += [Site(kind, message, where) for kind in kinds]
+        return self._blocks[key]
+
+
+class Helpers(Protocol):
+    """Functions for accesses at addresses known only when running; see `helper_code`."""
+
+    @property
+    def module(self) -> ll.Module: ...
+    def load(self, kind: ScalarType, view: View) -> ll.Function: ...
+    def store(self, kind: ScalarType, view: View) -> ll.Function: ...
+
+
+def _value(operand: ll.Value | int) -> ll.Value:
+    return const(operand) if isinstance(operand, int) else operand
+
 
 class MemoryCode:
     """Emits accesses into one LLVM function. `base` points at the words of the state."""
 
-    def __init__(self, layout: StateLayout, lookup: Tables, module: ll.Module, sites: Sites) -> None:
-        self.layout, self.lookup, self.module, self.sites = layout, lookup, module, sites
+    def __init__(self, layout: StateLayout, lookup: Tables, helpers: Helpers, sites: Sites) -> None:
+        self.layout, self.lookup, self.helpers, self.sites = layout, lookup, helpers, sites
         self.builder: ll.IRBuilder
         self.base: ll.Value
-        self.fail: Callable[[ll.Value, str, str, Where], None]
-        """fail(condition, kind, message, where): leave with an event if `condition`."""
+
+    def fail(self, condition: ll.Value, kind: str, message: str, where: Where) -> None:
+        """Leave with an event if `condition`."""
+        raise NotImplementedError
+
+    def fail_with(self, condition: ll.Value, code: ll.Value) -> None:
+        """Leave with the event of number `code` if `condition`."""
+        raise NotImplementedError
 
     # -- bits ----------------------------------------------------------------------------------
 
@@ -70,149 +100,104 @@ class MemoryCode:
 
     def get(self, f: Field) -> ll.Value:
         """Value of a field at a known place."""
+        if f.width == 0:
+            return const(f.values[0] if f.values else f.low)
         value = self.builder.load(self.word(f.word))
         value = self.builder.and_(self.builder.lshr(value, const(f.shift)), const(f.mask))
-        return self.builder.add(value, const(f.low)) if f.low else value
+        return self._unpacked(value, f)
 
     def put(self, f: Field, value: ll.Value | int) -> None:
         """Set a field at a known place."""
-        self._put_bits(self.word(f.word), const(f.shift), f.mask, self._packed(value, f.low))
+        if f.width:
+            self._put_bits(self.word(f.word), const(f.shift), const(f.mask), self.packed(value, f))
 
-    def _packed(self, value: ll.Value | int, low: int) -> ll.Value:
-        if isinstance(value, int):
-            return const(value - low)
-        return self.builder.sub(value, const(low)) if low else value
-
-    def _put_bits(self, address: ll.Value, shift: ll.Value, mask: int, value: ll.Value) -> None:
+    def _unpacked(self, value: ll.Value, f: Field) -> ll.Value:
         b = self.builder
-        old = b.load(address)
-        kept = b.and_(old, b.not_(b.shl(const(mask), shift)))
+        if f.values is None:
+            return b.add(value, const(f.low)) if f.low else value
+        found: ll.Value = const(f.values[0])
+        for position, known in enumerate(f.values[1:], 1):
+            found = b.select(b.icmp_unsigned("==", value, const(position)), const(known), found)
+        return found
+
+    def packed(self, value: ll.Value | int, f: Field) -> ll.Value:
+        """The bits that stand for `value` in field `f`."""
+        b = self.builder
+        if isinstance(value, int):
+            return const(value - f.low if f.values is None else f.values.index(value))
+        if f.values is None:
+            return b.sub(value, const(f.low)) if f.low else value
+        found: ll.Value = const(0)
+        for position, known in enumerate(f.values[1:], 1):
+            found = b.select(b.icmp_unsigned("==", value, const(known)), const(position), found)
+        return found
+
+    def _put_bits(self, address: ll.Value, shift: ll.Value, mask: ll.Value, value: ll.Value) -> None:
+        b = self.builder
+        kept = b.and_(b.load(address), b.not_(b.shl(mask, shift)))
         b.store(b.or_(kept, b.shl(value, shift)), address)
 
     # -- accesses ------------------------------------------------------------------------------
 
-    def load(self, address: ll.Value | int, kind: ScalarType, name: str, where: Where) -> ll.Value:
+    def load(self, address: ll.Value | int, instr: Load) -> ll.Value:
         """Value of the cell at `address`, after every check."""
-        if isinstance(address, int) and self._well_typed(address, kind):
+        name, where = instr.name, instr.where
+        if isinstance(address, int) and self._well_typed(address, instr):
             return self._load_known(address, name, where)
-        entry, at = self._entry(address, kind, name, where)
-        self._check_initialised(entry, kind, name, where)
-        b, facts = self.builder, self.lookup.of(kind)
-        width, low = self._shape(kind)
-        bits = b.load(self.word(self._bits(entry, tables.WORD, 12)))
-        value = b.and_(b.lshr(bits, self._bits(entry, tables.SHIFT, 6)), const((1 << width) - 1))
-        if low:
-            value = b.add(value, const(low))
-        if facts.any_fixed:
-            fixed = b.load(b.gep(self._table("values", self.lookup.values), [const(0), at], inbounds=True))
-            changes = b.trunc(self._bits(entry, tables.CHANGES, 1), ll.IntType(1))
-            value = b.select(changes, value, fixed)
-        return value
+        b = self.builder
+        pair = b.call(self.helpers.load(instr.type, instr.view), [self.base, _value(address)])
+        self._fail_class(b.extract_value(pair, 0), name, where)
+        return b.extract_value(pair, 1)
 
-    def store(
-        self, address: ll.Value | int, value: ll.Value | int, kind: ScalarType, name: str, where: Where
-    ) -> None:
+    def store(self, address: ll.Value | int, value: ll.Value | int, instr: Store) -> None:
         """Store `value`, already converted, to the cell at `address`, after every check."""
-        if isinstance(address, int) and self._well_typed(address, kind):
-            self._check_known(address, name, where, "write")
-            self.put(self.layout.cells[address], value)
+        name, where = instr.name, instr.where
+        if isinstance(address, int) and self._well_typed(address, instr):
+            self._check_known(address, name, where)
+            if address in self.layout.cells:
+                self.put(self.layout.cells[address], value)
             if address in self.layout.initialised:
                 self.put(self.layout.initialised[address], 1)
             return
-        entry, _ = self._entry(address, kind, name, where)
-        b, facts = self.builder, self.lookup.of(kind)
-        if facts.any_fixed:
-            fixed = b.icmp_unsigned("==", self._bits(entry, tables.CHANGES, 1), const(0))
-            self.fail(fixed, "out-of-bounds", f"{name}: a stray pointer", where)
-        width, low = self._shape(kind)
-        cell = self.word(self._bits(entry, tables.WORD, 12))
-        shift = self._bits(entry, tables.SHIFT, 6)
-        self._put_bits(cell, shift, (1 << width) - 1, self._packed(value, low))
-        if facts.any_init:
-            # Cells without such a bit name word 0, bit 0: add nothing there.
-            bit = b.shl(self._bits(entry, tables.HAS_INIT, 1), self._bits(entry, tables.INIT_SHIFT, 6))
-            place = self.word(self._bits(entry, tables.INIT_WORD, 10))
-            b.store(b.or_(b.load(place), bit), place)
+        arguments = [self.base, _value(address), _value(value)]
+        helper = self.helpers.store(instr.type, instr.view)
+        self._fail_class(self.builder.call(helper, arguments), name, where)
 
-    def _shape(self, kind: ScalarType) -> tuple[int, int]:
-        limits = cell_range(kind, self.layout.world)
-        width = width_of(limits)
-        return width, 0 if width == 64 else limits[0]
+    def _fail_class(self, status: ll.Value, name: str, where: Where) -> None:
+        """Leave if a helper found something wrong: `status` is 1 + the position in FAULTS."""
+        first = self.sites.block(FAULTS, name, where)
+        code = self.builder.add(status, const(first - 1))
+        self.fail_with(self.builder.icmp_unsigned("!=", status, const(0)), code)
 
-    def _well_typed(self, address: int, kind: ScalarType) -> bool:
-        return (
-            self.lookup.entries[address] >> tables.TYPE & 0xFF == self.lookup.of(kind).number
-            if (0 <= address < len(self.lookup.entries))
-            else False
-        )
+    def _well_typed(self, address: int, instr: Load | Store) -> bool:
+        inside = 0 <= address < len(self.lookup.entries)
+        return inside and self.lookup.of(instr.type, instr.view).matches(self.lookup.entries[address])
 
     def _load_known(self, address: int, name: str, where: Where) -> ll.Value:
-        self._check_known(address, name, where, "read")
+        self._check_known(address, name, where)
         if address in self.layout.initialised:
             bit = self.get(self.layout.initialised[address])
             unset = self.builder.icmp_unsigned("==", bit, const(0))
             self.fail(unset, "uninit", f"{name} is read before it is written", where)
         place = self.layout.cells.get(address)
-        return const(self.lookup.values[address]) if place is None else self.get(place)
+        return const(self.layout.fixed[address]) if place is None else self.get(place)
 
-    def _check_known(self, address: int, name: str, where: Where, what: str) -> None:
+    def _check_known(self, address: int, name: str, where: Where) -> None:
         placed = self.layout.world.space.find(address)
         assert placed is not None
         status = self.layout.status.get(placed.base)
         if status is not None:
-            self._check_status(self.get(status), name, where)
+            self.check_status(self.get(status), name, where)
         elif not placed.live:
-            self.fail(ll.Constant(ll.IntType(1), 1), "out-of-bounds", f"{what} of unallocated {name}", where)
+            self.fail(ll.Constant(ll.IntType(1), 1), "out-of-bounds", f"{name}: not allocated", where)
 
-    def _check_status(self, status: ll.Value, name: str, where: Where) -> None:
+    def check_status(self, status: ll.Value, name: str, where: Where) -> None:
+        """Leave if an object of this status may not be accessed."""
         b = self.builder
         self.fail(b.icmp_unsigned("==", status, const(FREED)), "use-after-free", name, where)
         self.fail(
             b.icmp_unsigned("!=", status, const(LIVE)), "out-of-bounds", f"{name}: not allocated", where
         )
-
-    def _entry(
-        self, address: ll.Value | int, kind: ScalarType, name: str, where: Where
-    ) -> tuple[ll.Value, ll.Value]:
-        """Table entry of a cell whose address is found when running, checked; and the address."""
-        b = self.builder
-        at = const(address) if isinstance(address, int) else address
-        self.fail(b.icmp_unsigned("<", at, const(NULL_PAGE)), "null-deref", name, where)
-        end = const(len(self.lookup.entries))
-        self.fail(b.icmp_unsigned(">=", at, end), "out-of-bounds", name, where)
-        entry = b.load(b.gep(self._table("entries", self.lookup.entries), [const(0), at], inbounds=True))
-        facts = self.lookup.of(kind)
-        wrong = b.icmp_unsigned("!=", self._bits(entry, tables.TYPE, 8), const(facts.number))
-        self.fail(wrong, "out-of-bounds", name, where)
-        if facts.any_status:
-            word = b.load(self.word(self._bits(entry, tables.STATUS_WORD, 12)))
-            status = b.and_(b.lshr(word, self._bits(entry, tables.STATUS_SHIFT, 6)), const(3))
-            has = b.trunc(self._bits(entry, tables.HAS_STATUS, 1), ll.IntType(1))
-            self._check_status(b.select(has, status, const(LIVE)), name, where)
-        return entry, at
-
-    def _check_initialised(self, entry: ll.Value, kind: ScalarType, name: str, where: Where) -> None:
-        if not self.lookup.of(kind).any_init:
-            return
-        b = self.builder
-        word = b.load(self.word(self._bits(entry, tables.INIT_WORD, 10)))
-        bit = b.and_(b.lshr(word, self._bits(entry, tables.INIT_SHIFT, 6)), const(1))
-        has = self._bits(entry, tables.HAS_INIT, 1)
-        unset = b.icmp_unsigned("<", bit, has)
-        self.fail(unset, "uninit", f"{name} is read before it is written", where)
-
-    def _bits(self, entry: ll.Value, shift: int, width: int) -> ll.Value:
-        b = self.builder
-        return b.and_(b.lshr(entry, const(shift)), const((1 << width) - 1))
-
-    def _table(self, name: str, values: list[int]) -> ll.GlobalVariable:
-        if name in self.module.globals:
-            return self.module.globals[name]
-        kind = ll.ArrayType(I64, len(values))
-        table = ll.GlobalVariable(self.module, kind, name)
-        table.initializer = ll.Constant(kind, [const(v) for v in values])
-        table.linkage, table.global_constant = "internal", True
-        return table
 
     # -- allocation ----------------------------------------------------------------------------
 
@@ -224,10 +209,10 @@ class MemoryCode:
     def clear(self, placed: Object) -> None:
         """Give a freed object its one canonical content."""
         for address in range(placed.base, placed.base + placed.size):
-            if address in self.layout.cells:
-                self.put(self.layout.cells[address], 0)
-            if address in self.layout.initialised:
-                self.put(self.layout.initialised[address], 0)
+            for places in (self.layout.cells, self.layout.initialised):
+                f = places.get(address)
+                if f is not None and f.width:
+                    self._put_bits(self.word(f.word), const(f.shift), const(f.mask), const(0))
 
     def initialise(self, placed: Object) -> None:
         """Mark all of an object as stored: `kzalloc` of a struct that `kmalloc` makes elsewhere."""

@@ -34,8 +34,8 @@ def compile_object(text: str, *, inline: bool) -> bytes:
     machine = _machine()
     module = llvm.parse_assembly(text)
     module.verify()
-    tuning = llvm.create_pipeline_tuning_options(speed_level=2)
-    tuning.loop_unrolling = False
+    tuning = llvm.create_pipeline_tuning_options(speed_level=2 if inline else 1)
+    tuning.loop_unrolling = tuning.loop_vectorization = tuning.slp_vectorization = False
     tuning.inlining_threshold = 225 if inline else 0
     builder = llvm.create_pass_builder(machine, tuning)
     builder.getModulePassManager().run(module, builder)

@@ -18,12 +18,16 @@ WORD = 64
 
 @dataclass(frozen=True)
 class Field:
-    """`width` bits of word `word`, from bit `shift` up; they hold the value minus `low`."""
+    """`width` bits of word `word`, from bit `shift` up; they hold the value minus `low`.
+
+    With `values` they hold the value's position in that tuple instead.
+    """
 
     word: int
     shift: int
     width: int
     low: int = 0
+    values: tuple[int, ...] | None = None
 
     @property
     def mask(self) -> int:
@@ -56,6 +60,29 @@ class Words:
         return len(self.used) - 1, 0
 
 
+@dataclass(frozen=True)
+class Shape:
+    """How a value is packed: minus `low`, or as its position in `values`."""
+
+    width: int
+    low: int = 0
+    values: tuple[int, ...] | None = None
+
+    def at(self, word: int, shift: int) -> Field:
+        """The field of this shape at a place."""
+        return Field(word, shift, self.width, self.low, self.values)
+
+
+def shape(limits: Range, values: frozenset[int] | None) -> Shape:
+    """The narrower of an interval and a list of values."""
+    if values is not None:
+        limits = max(limits[0], min(values)), min(limits[1], max(values))
+        coded = (len(values) - 1).bit_length()
+        if coded < width_of(limits):
+            return Shape(coded, 0, tuple(sorted(values)))
+    return Shape(width_of(limits), low_of(limits))
+
+
 def width_of(r: Range) -> int:
     """Bits that tell the values of `r` apart."""
     return min(WORD, (r[1] - r[0]).bit_length())
@@ -66,15 +93,15 @@ def low_of(r: Range) -> int:
     return 0 if width_of(r) == WORD else r[0]
 
 
-def colour(live: Iterable[frozenset[Reg]], ranges: dict[Reg, Range]) -> dict[Reg, tuple[int, int]]:
+def colour(live: Iterable[frozenset[Reg]], shapes: dict[Reg, Shape]) -> dict[Reg, tuple[int, int]]:
     """(offset, width) in the thread's record for each register live at some point."""
     conflicts: dict[Reg, set[Reg]] = {}
     for together in live:
         for reg in together:
             conflicts.setdefault(reg, set()).update(together)
     placed: dict[Reg, tuple[int, int]] = {}
-    for reg in sorted(conflicts, key=lambda r: (-width_of(ranges[r]), r.index)):
-        width = width_of(ranges[reg])
+    for reg in sorted(conflicts, key=lambda r: (-shapes[r].width, r.index)):
+        width = shapes[reg].width
         taken = sorted(placed[other] for other in conflicts[reg] if other in placed)
         placed[reg] = (_first_gap(taken, width), width)
     return placed
@@ -96,7 +123,7 @@ def _fit(offset: int, width: int) -> int:
 
 
 def thread_record(
-    words: Words, positions: int, registers: dict[Reg, tuple[int, int]], ranges: dict[Reg, Range]
+    words: Words, positions: int, registers: dict[Reg, tuple[int, int]], shapes: dict[Reg, Shape]
 ) -> ThreadRecord:
     """Place a thread of `positions` positions. Records wider than a word get words of their own."""
     head = max(1, (positions - 1).bit_length())
@@ -109,8 +136,8 @@ def thread_record(
         base = len(words.used) * WORD
         words.used += [min(WORD, size - WORD * i) for i in range(-(-size // WORD))]
     fields = {
-        reg: Field((base + offset) // WORD, (base + offset) % WORD, width, low_of(ranges[reg]))
-        for reg, (offset, width) in registers.items()
+        reg: shapes[reg].at((base + offset) // WORD, (base + offset) % WORD)
+        for reg, (offset, _) in registers.items()
     }
     masks: dict[int, int] = {}
     for f in (position, *fields.values()):

@@ -1,25 +1,22 @@
 """Steps: a thread's positions, and the layout of a whole state.
 
-A position is a switch point of the thread's flow, or "done". Cells of fields that no code ever
-stores keep their initial value and take no room in a state.
+A position is a switch point of the thread's flow, or "done". Cells and registers that can have one
+value only take no room in a state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from lastput.compiler import ir, packing
 from lastput.compiler.ir import Block, Flow, Point, Reg
 from lastput.compiler.liveness import live_at_points
 from lastput.compiler.packing import Field, ThreadRecord, Words
-from lastput.compiler.ranges import Range, cell_range, find_ranges
-from lastput.compiler.tree import Function, ValueType
+from lastput.compiler.ranges import cell_range, find_ranges
+from lastput.compiler.valuesets import ValueSets, type_key
 from lastput.lang.layout import Cell, Object
-from lastput.lang.types import CellType, StructDef
 from lastput.lang.world import ThreadSpec, World
-
-FieldId = tuple[StructDef, str]
 
 UNBORN, LIVE, FREED = 0, 1, 2
 """Status of an object that can be allocated or freed."""
@@ -43,7 +40,6 @@ class ThreadProgram:
     spec: ThreadSpec
     flow: Flow
     positions: list[Position]
-    ranges: dict[Reg, Range]
     record: ThreadRecord
 
     @property
@@ -63,9 +59,14 @@ class StateLayout:
     """Where everything is. Maps are by address of the cell, or by base address of the object."""
 
     world: World
+    sets: ValueSets
     words: int = 0
     cells: dict[int, Field] = field(default_factory=dict)
-    """Cells that code may change."""
+    """Cells that can have more than one value."""
+    fixed: dict[int, int] = field(default_factory=dict)
+    """The value of every other cell."""
+    stray: set[object] = field(default_factory=set)
+    """Cells whose address is sometimes known only when running: see `stray_cells`."""
     initialised: dict[int, Field] = field(default_factory=dict)
     """One bit for each cell of `kmalloc`ed memory: it has been stored."""
     status: dict[int, Field] = field(default_factory=dict)
@@ -77,95 +78,71 @@ class StateLayout:
         return list(enumerate(self.world.space.layout.cells(placed.struct), placed.base))
 
 
-def lay_out(world: World, flows: list[Flow], functions: Iterable[Function]) -> StateLayout:
+def lay_out(world: World, flows: list[Flow], sets: ValueSets) -> StateLayout:
     """Positions of all threads and bits of all cells."""
-    layout, words = StateLayout(world), Words()
+    layout, words = StateLayout(world, sets), Words()
     for spec, flow in zip(world.threads, flows, strict=True):
-        layout.threads.append(_thread(spec, flow, world, words))
-    written = changing_fields(flows, functions) | aliased_fields(layout, functions)
+        layout.threads.append(_thread(spec, flow, layout, words))
+    layout.stray = stray_cells(flows, sets)
     born = {i.struct for i in _all(flows) if isinstance(i, ir.Alloc)}
     raw = {i.struct for i in _all(flows) if isinstance(i, ir.Alloc) and not i.zero}
-    freed = freed_structs(flows, functions)
     for placed in world.space.objects:
-        if placed.freeable and (placed.struct in born or _starts_with(placed.struct, freed)):
+        if placed.freeable and (placed.struct in born or may_be_freed(placed, flows, sets)):
             layout.status[placed.base] = Field(*words.take(2), 2)
         uninitialised = placed.struct in raw and not placed.live
         for address, cell in layout.object_cells(placed):
-            if (cell.owner, cell.field.name) in written or uninitialised:
-                width = packing.width_of(cell_range(cell.type, world))
-                low = packing.low_of(cell_range(cell.type, world))
-                layout.cells[address] = Field(*words.take(width), width, low)
+            _place_cell(layout, words, address, cell, uninitialised)
             if uninitialised:
                 layout.initialised[address] = Field(*words.take(1), 1)
     layout.words = max(1, len(words.used))
     return layout
 
 
-def changing_fields(flows: list[Flow], functions: Iterable[Function]) -> set[FieldId]:
-    """Fields that code may store to, directly or through an alias."""
-    written = {i.owner for i in _all(flows) if isinstance(i, ir.Store) and i.owner is not None}
-    for function in functions:
-        written |= function.refs
-        for old, new in function.casts:
-            written |= {(s, name) for s in (old, new) for name in s.fields()}
-    return written
+def _place_cell(layout: StateLayout, words: Words, address: int, cell: Cell, uninitialised: bool) -> None:
+    values = layout.sets.cells[address]
+    if values is not None and len(values) < 2 and not uninitialised:
+        layout.fixed[address] = next(iter(values), 0)
+        return
+    # Cells that a stray pointer may reach have the shape of their type.
+    named = {address, type_key(cell.type), cell.view}
+    known = None if named & layout.stray else values
+    form = packing.shape(cell_range(cell.type, layout.world), known)
+    layout.cells[address] = form.at(*words.take(form.width))
 
 
-def aliased_fields(layout: StateLayout, functions: Iterable[Function]) -> set[FieldId]:
-    """Fields that the set-up took the address of: a `T *` in memory or among a thread's arguments."""
-    world = layout.world
-    params: dict[object, list[ValueType]] = {
-        f.source.function: [kind for _, kind in f.params] for f in functions
-    }
-    taken = {
-        argument
-        for spec in world.threads
-        for argument, kind in zip(spec.args, params.get(spec.function, []), strict=False)
-        if isinstance(kind, CellType)
-    }
-    for placed in world.space.objects:
-        if placed.live:
-            cells = layout.object_cells(placed)
-            taken |= {world.memory[at] for at, cell in cells if isinstance(cell.type, CellType)}
-    targets = [(target, world.space.find(target)) for target in taken]
-    aliased = [dict(layout.object_cells(placed))[target] for target, placed in targets if placed is not None]
-    return {(cell.owner, cell.field.name) for cell in aliased}
+def stray_cells(flows: list[Flow], sets: ValueSets) -> set[object]:
+    """Cells that are accessed through a pointer with more than one target: addresses, and types
+    (as `type_key`) all of whose cells may be meant."""
+    found: set[object] = set()
+    for instr in _all(flows):
+        if isinstance(instr, (ir.Load, ir.Store)) and sets.constant(instr.address) is None:
+            targets = sets.of(instr.address)
+            found |= {instr.view or type_key(instr.type)} if targets is None else targets
+    return found
 
 
-def freed_structs(flows: list[Flow], functions: Iterable[Function]) -> set[StructDef]:
-    """Structs that `kfree` may get a pointer to, by their own type or seen as another."""
-    freed = {i.struct for i in _all(flows) if isinstance(i, ir.Free)}
-    for function in functions:
-        for old, new in function.casts:
-            freed |= {old, new} if freed & {old, new} else set()
-    return freed
-
-
-def _starts_with(struct: StructDef, freed: set[StructDef]) -> bool:
-    """`struct`, or what it embeds at its start, is in `freed`: they share an address."""
-    first: object = struct
-    while isinstance(first, StructDef):
-        if first in freed:
-            return True
-        members: list[object] = [f.type for f in first.fields().values()]
-        first = members[0]
-    return False
+def may_be_freed(placed: Object, flows: list[Flow], sets: ValueSets) -> bool:
+    """Whether some `kfree` can be given the object's address."""
+    frees = (sets.of(i.address) for i in _all(flows) if isinstance(i, ir.Free))
+    return any(known is None or placed.base in known for known in frees)
 
 
 def _all(flows: list[Flow]) -> Iterator[ir.Instr]:
     return (instr for flow in flows for block in flow.blocks() for instr in block.code)
 
 
-def _thread(spec: ThreadSpec, flow: Flow, world: World, words: Words) -> ThreadProgram:
-    live, ranges = live_at_points(flow), find_ranges(flow, world)
+def _thread(spec: ThreadSpec, flow: Flow, layout: StateLayout, words: Words) -> ThreadProgram:
+    live, ranges = live_at_points(flow), find_ranges(flow, layout.world)
     positions: list[Position] = []
     for block in flow.blocks():
         for index, instr in enumerate(block.code):
             if isinstance(instr, Point):
-                positions.append(Position(len(positions), instr, block, index, live[id(instr)]))
-    places = packing.colour((p.live for p in positions), ranges)
-    record = packing.thread_record(words, len(positions) + 1, places, ranges)
-    return ThreadProgram(spec, flow, positions, ranges, record)
+                needed = frozenset(r for r in live[id(instr)] if layout.sets.constant(r) is None)
+                positions.append(Position(len(positions), instr, block, index, needed))
+    shapes = {r: packing.shape(ranges[r], layout.sets.of(r) or None) for p in positions for r in p.live}
+    places = packing.colour((p.live for p in positions), shapes)
+    record = packing.thread_record(words, len(positions) + 1, places, shapes)
+    return ThreadProgram(spec, flow, positions, record)
 
 
 def show(layout: StateLayout) -> str:
@@ -190,7 +167,7 @@ def _show_position(program: ThreadProgram, position: Position) -> list[str]:
     lines = [f"  {position.number:>4} {position.point.kind:<28} {calls}"]
     for reg in sorted(position.live, key=lambda r: r.index):
         f = program.record.registers[reg]
-        lines.append(f"         live {reg!r} in {program.ranges[reg]}, {f.width} bits")
+        lines.append(f"         live {reg!r}: {f.width} bits{_meaning(f)}")
     return lines
 
 
@@ -200,6 +177,10 @@ def _show_object(layout: StateLayout, placed: Object) -> list[str]:
         lines.append("         status: 2 bits")
     for address, cell in layout.object_cells(placed):
         f = layout.cells.get(address)
-        room = f"word {f.word} bit {f.shift}, {f.width} bits" if f else "never changes"
+        room = f"word {f.word} bit {f.shift}, {f.width} bits{_meaning(f)}" if f else "never changes"
         lines.append(f"  {address:>4} {cell.path}: {cell.type}; {room}")
     return lines
+
+
+def _meaning(f: Field) -> str:
+    return f" for {', '.join(map(str, f.values))}" if f.values else f" from {f.low}"

@@ -9,62 +9,75 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lastput.compiler.steps import StateLayout
-from lastput.lang.types import PtrType, ScalarType
+from lastput.compiler.valuesets import type_key
+from lastput.lang.layout import Cell, Object
+from lastput.lang.types import ScalarType, View
 
-TYPE, WORD, SHIFT, STATUS_WORD, STATUS_SHIFT, HAS_STATUS = 0, 8, 20, 26, 38, 44
-INIT_WORD, INIT_SHIFT, HAS_INIT, CHANGES = 45, 55, 61, 62
-"""Bit positions in an entry: 8 bits of type, then 12 + 6 for the cell, and so on."""
-
-
-def type_key(kind: ScalarType) -> ScalarType | str:
-    """Cells of one key may be accessed as each other: all pointers to structs are alike."""
-    return "pointer" if isinstance(kind, PtrType) else kind
+TYPE, FIELD, WORD, SHIFT, STATUS_WORD, STATUS_SHIFT, HAS_STATUS, CHANGES = 0, 8, 20, 32, 38, 50, 56, 57
+"""Bit positions in an entry: 8 bits of type, 12 of the field, 12 + 6 for the cell's place, and so on."""
+INIT_SHIFT, INIT_WORD = 1, 7
+"""In an entry of `initialised`: bit 0 tells that the cell has such a bit, then where it is."""
 
 
 @dataclass
 class Facts:
-    """What holds for all cells of one type, so that checks which cannot fail are left out."""
+    """What holds for all cells that one kind of access may reach, so that checks which cannot
+    fail are left out. `shift` is where an entry has the number that must equal `number`."""
 
     number: int
+    shift: int
+    width: int
     any_status: bool = False
     any_init: bool = False
     any_fixed: bool = False
-    """Some cell never changes, so that its value is in `values`."""
+    """Some cell has one value only, which is in `values`."""
+
+    def matches(self, entry: int) -> bool:
+        """Whether the cell of this entry may be accessed so."""
+        return entry >> self.shift & ((1 << self.width) - 1) == self.number
 
 
 @dataclass
 class Tables:
-    """`entries[address]` and `values[address]`; entry 0 is unmapped memory."""
+    """`entries`, `values` and `initialised`, by address; entry 0 is unmapped memory."""
 
     entries: list[int]
     values: list[int]
-    facts: dict[ScalarType | str, Facts] = field(default_factory=dict)
+    initialised: list[int]
+    types: dict[ScalarType | str, Facts] = field(default_factory=dict)
+    fields: dict[View, Facts] = field(default_factory=dict)
 
-    def of(self, kind: ScalarType) -> Facts:
-        """Facts about cells of type `kind`, whether or not any exists."""
-        return self.facts.setdefault(type_key(kind), Facts(len(self.facts) + 1))
+    def of(self, kind: ScalarType, view: View) -> Facts:
+        """Facts about the cells that an access through `view` (None: any of type `kind`) may reach."""
+        if view is None:
+            return self.types.setdefault(type_key(kind), Facts(len(self.types) + 1, TYPE, 8))
+        return self.fields.setdefault(view, Facts(len(self.fields) + 1, FIELD, 12))
 
 
 def build_tables(layout: StateLayout) -> Tables:
     """Entries for every cell of the world."""
-    world = layout.world
-    tables = Tables([0] * (world.space.end + 1), [0] * (world.space.end + 1))
-    for placed in world.space.objects:
-        status = layout.status.get(placed.base)
+    size = layout.world.space.end + 1
+    tables = Tables([0] * size, [0] * size, [0] * size)
+    for placed in layout.world.space.objects:
         for address, cell in layout.object_cells(placed):
-            facts = tables.of(cell.type)
-            entry = facts.number << TYPE
-            tables.values[address] = world.memory.get(address, 0)
-            place, init = layout.cells.get(address), layout.initialised.get(address)
-            if place is not None:
-                entry |= place.word << WORD | place.shift << SHIFT | 1 << CHANGES
-            else:
-                facts.any_fixed = True
-            if status is not None:
-                entry |= status.word << STATUS_WORD | status.shift << STATUS_SHIFT | 1 << HAS_STATUS
-                facts.any_status = True
-            if init is not None:
-                entry |= init.word << INIT_WORD | init.shift << INIT_SHIFT | 1 << HAS_INIT
-                facts.any_init = True
-            tables.entries[address] = entry
+            _enter(tables, layout, placed, address, cell)
     return tables
+
+
+def _enter(tables: Tables, layout: StateLayout, placed: Object, address: int, cell: Cell) -> None:
+    both = tables.of(cell.type, None), tables.of(cell.type, cell.view)
+    place, init = layout.cells.get(address), layout.initialised.get(address)
+    status = layout.status.get(placed.base)
+    entry = sum(facts.number << facts.shift for facts in both)
+    if place is not None:
+        entry |= place.word << WORD | place.shift << SHIFT | 1 << CHANGES
+    if status is not None:
+        entry |= status.word << STATUS_WORD | status.shift << STATUS_SHIFT | 1 << HAS_STATUS
+    if init is not None:
+        tables.initialised[address] = init.word << INIT_WORD | init.shift << INIT_SHIFT | 1
+    for facts in both:
+        facts.any_fixed |= place is None
+        facts.any_status |= status is not None
+        facts.any_init |= init is not None
+    tables.entries[address] = entry
+    tables.values[address] = layout.fixed.get(address, 0)

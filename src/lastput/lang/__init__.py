@@ -32,6 +32,7 @@ from lastput.lang.types import (
     holder,
     holders,
     length,
+    overlay,
     ptr,
     s8,
     s16,
@@ -48,7 +49,7 @@ from lastput.lang.types import (
 __all__ = [
     "BUG_ON", "NULL", "WARN_ON", "LastputError", "ModelError", "Scenario", "Setup", "UsageError",
     "array", "at", "atomic", "await_", "cell", "choose", "const", "container_of", "ghost", "holder",
-    "holders", "kfree", "kmalloc", "kzalloc", "length", "nr_threads", "option", "options", "ptr",
+    "holders", "kfree", "kmalloc", "kzalloc", "length", "nr_threads", "option", "options", "overlay", "ptr",
     "ref", "reinterpret", "s8", "s16", "s32", "s64", "scenario", "static", "struct", "this_task",
     "this_thread", "u8", "u16", "u32", "u64", "upto", "violation", "wrap",
 ]  # fmt: skip

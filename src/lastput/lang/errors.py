@@ -30,7 +30,9 @@ class ModelError(LastputError):
 
     def __str__(self) -> str:
         number = f"{self.line:>5} | "
-        carets = " " * self.column + "^" * max(1, self.end_column - self.column)
+        # Tabs stay tabs, so that the carets stand where the eye looks for them.
+        before = "".join(c if c == "\t" else " " for c in self.text[: self.column])
+        carets = before + "^" * max(1, self.end_column - self.column)
         return (
             f"{self.filename}:{self.line}:{self.column + 1}: error: {self.message}\n"
             f"{number}{self.text}\n"

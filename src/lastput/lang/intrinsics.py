@@ -168,7 +168,7 @@ def wrap(to: Any, value: int) -> int:
     from lastput.lang.types import IntType, resolve
 
     kind = resolve(to)
-    if not isinstance(kind, IntType) or kind.limit is not None:
+    if not isinstance(kind, IntType) or kind.limit is not None or to is int:
         raise TypeError("wrap(to, value): `to` is one of u8, u16, u32, u64, s8, s16, s32, s64")
     low = value & ((1 << kind.bits) - 1)
     return low - (1 << kind.bits) if kind.signed and low >> (kind.bits - 1) else low

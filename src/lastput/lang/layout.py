@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from lastput.lang.types import ArrayType, Field, ScalarType, StructDef
+from lastput.lang.declared import mistake
+from lastput.lang.types import ArrayType, Field, ScalarType, StructDef, View, view_of
 
 NULL_PAGE = 64
 """First address that an object may have."""
@@ -27,6 +28,11 @@ class Cell:
     owner: StructDef
     field: Field
 
+    @property
+    def view(self) -> View:
+        """What an access must name to find this cell."""
+        return view_of(self.owner, self.field.name)
+
 
 class Layout:
     """Cells and offsets of structs under the configuration that is active when it is asked."""
@@ -35,6 +41,7 @@ class Layout:
         self._cells: dict[StructDef, tuple[Cell, ...]] = {}
         self._offsets: dict[StructDef, dict[str, int]] = {}
         self._fields: dict[StructDef, dict[str, Field]] = {}
+        self._under_way: list[StructDef] = []
 
     def fields(self, struct: StructDef) -> dict[str, Field]:
         """The fields of `struct` by name."""
@@ -62,6 +69,7 @@ class Layout:
     def _measure(self, struct: StructDef) -> None:
         if struct in self._cells:
             return
+        self._under_way.append(struct)
         cells: list[Cell] = []
         offsets: dict[str, int] = {}
         fields = struct.fields()
@@ -70,11 +78,15 @@ class Layout:
             cells += self._expand(struct, f, f.name, f.type)
         if not cells:
             raise TypeError(f"struct {struct.name} has no fields")
+        self._under_way.pop()
         self._fields[struct], self._offsets[struct] = fields, offsets
         self._cells[struct] = tuple(cells)
 
     def _expand(self, struct: StructDef, f: Field, path: str, kind: object) -> list[Cell]:
         if isinstance(kind, StructDef):
+            if kind in self._under_way:
+                told = f"struct {kind.name} contains itself", f"hold it by address: ptr[{kind.name}]"
+                raise mistake(struct.cls, f.name, "annotation", *told)
             return [Cell(f"{path}.{c.path}", c.type, c.owner, c.field) for c in self.cells(kind)]
         if isinstance(kind, ArrayType):
             return [

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -70,7 +71,11 @@ def option(
     high: int = 64,
     values: tuple[str, ...] = (),
 ) -> T:
-    """Declare a constant in an `@options` class: a bool, an int within low..high, or a word."""
+    """Declare a constant in an `@options` class: a bool, an int within low..high, or one of `values`."""
+    if isinstance(default, str) and default not in values:
+        raise TypeError(f"option({default!r}, values={values!r}): the default is not one of the values")
+    if isinstance(default, int) and not isinstance(default, bool) and not low <= default <= high:
+        raise TypeError(f"option({default}, low={low}, high={high}): the default is out of range")
     return cast(T, Option(default, help, low, high, values))
 
 
@@ -88,7 +93,8 @@ class OptionGroup:
     def __getattr__(self, name: str) -> Value:
         declared: dict[str, Option] = self.__dict__["_declared"]
         if name not in declared:
-            raise AttributeError(f"{self.__dict__['_name']} has no option {name}")
+            known = ", ".join(declared)
+            raise AttributeError(f"{self.__dict__['_name']} has no option {name}: use one of {known}")
         return _active.get({}).get(name, declared[name].default)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -103,6 +109,10 @@ def declared_options(group: OptionGroup) -> dict[str, Option]:
 def options(cls: type[T2]) -> type[T2]:
     """Turn a class of `option(...)` declarations into a group of constants."""
     declared = {k: v for k, v in vars(cls).items() if isinstance(v, Option)}
+    for name in [*vars(cls), *inspect.get_annotations(cls)]:
+        if name not in declared and not name.startswith("__"):
+            value = vars(cls).get(name, "default")
+            raise TypeError(f'{cls.__name__}.{name}: write {name} = option({value!r}, "what it is")')
     return cast("type[T2]", OptionGroup(cls.__name__, declared, cls.__doc__))
 
 

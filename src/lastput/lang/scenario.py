@@ -13,9 +13,10 @@ The body is ordinary Python. It runs once per configuration, before anything is 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Never, Protocol, TypeVar
 
 from lastput.lang.errors import UsageError
 from lastput.lang.options import Option, OptionGroup, Value, declared_options
@@ -82,7 +83,7 @@ class Scenario:
 
 
 def scenario(
-    *,
+    *misused: Never,
     variants: Mapping[str, Mapping[str, Value]] | None = None,
     default: str | None = None,
     options: tuple[Any, ...] = (),
@@ -92,16 +93,35 @@ def scenario(
 
     `default` is the variant taken when none is named: the first, unless stated.
     """
+    if misused:
+        raise TypeError("write @scenario(...), with parentheses")
     chosen = dict(variants or {"default": {}})
     known = _collect(options)
+    _check(chosen, default, known)
 
     def declare(function: Callable[[Setup], None]) -> Scenario:
+        if not inspect.isfunction(function) or len(inspect.signature(function).parameters) != 1:
+            raise TypeError(f"scenario {function.__name__}: the function takes one argument, s: Setup")
         title = (function.__doc__ or function.__name__).strip().splitlines()[0]
         return Scenario(
             name or function.__name__, title, function, chosen, default or next(iter(chosen)), known
         )
 
     return declare
+
+
+def _check(variants: Mapping[str, Mapping[str, Value]], default: str | None, known: dict[str, Option]) -> None:
+    if default is not None and default not in variants:
+        raise TypeError(f"default={default!r} is no variant: use {', '.join(variants)}")
+    for variant, settings in variants.items():
+        for name, value in settings.items():
+            if name not in known:
+                listed = ", ".join(known) or "none; options=(...) lists the groups"
+                raise TypeError(f"variant {variant}: there is no option {name}: use {listed}")
+            try:
+                known[name].check(name, value)
+            except UsageError as error:
+                raise TypeError(f"variant {variant}: {error}") from None
 
 
 def _collect(groups: tuple[Any, ...]) -> dict[str, Option]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from lastput.lang.intrinsics import running_on
-from lastput.lang.types import ScalarType, StructDef
+from lastput.lang.types import ScalarType, StructDef, View
 from lastput.lang.world import ThreadSpec
 from lastput.simulate.machine import Machine, Operation
 from lastput.simulate.names import is_model_function
@@ -39,7 +39,7 @@ class Folding(Machine):
         """No operation has a known result."""
         raise UNKNOWN
 
-    def load(self, address: int, kind: ScalarType, silent: bool) -> Any:
+    def load(self, address: int, kind: ScalarType, silent: bool, view: View = None) -> Any:
         """Only `const` fields that the set-up filled in are known."""
         cell = self.memory.cells.get(address)
         if cell is None or not cell.field.const or address not in self.world.memory:

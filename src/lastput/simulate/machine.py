@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from lastput.lang.errors import UsageError
 from lastput.lang.intrinsics import Static
 from lastput.lang.layout import Layout
-from lastput.lang.types import ScalarType, StructDef
+from lastput.lang.types import ScalarType, StructDef, View
 from lastput.lang.world import World
 from lastput.simulate.fault import Fault, Frame
 from lastput.simulate.memory import Memory
@@ -81,15 +81,17 @@ class Machine:
 
     # -- memory -----------------------------------------------------------------------------------
 
-    def load(self, address: int, kind: ScalarType, silent: bool) -> Any:
+    def load(self, address: int, kind: ScalarType, silent: bool, view: View = None) -> Any:
         """Read a cell, as a value of the language."""
         if not silent:
             self.point(Operation("load", (address,), str(kind)))
-        value = self.memory.load(address, kind)
+        value = self.memory.load(address, kind, view)
         self.note("load", address, value, value, silent)
         return lift(kind, value)
 
-    def store(self, address: int, kind: ScalarType, value: Any, silent: bool, const: bool) -> None:
+    def store(
+        self, address: int, kind: ScalarType, value: Any, silent: bool, const: bool, view: View = None
+    ) -> None:
         """Write a cell."""
         raw = number(value)
         if const and not self.may_write_const():
@@ -97,7 +99,7 @@ class Machine:
         if not silent:
             self.point(Operation("store", (address, raw), str(kind)))
         before = self.memory.values.get(address)
-        self.memory.store(address, kind, raw)
+        self.memory.store(address, kind, raw, view)
         self.note("store", address, before, self.memory.values[address], silent)
 
     def note(self, kind: str, address: int, before: int | None, value: int | None, silent: bool) -> None:

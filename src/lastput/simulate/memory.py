@@ -19,6 +19,7 @@ from lastput.lang.types import (
     PtrType,
     ScalarType,
     StructDef,
+    View,
 )
 from lastput.simulate.fault import Fault
 
@@ -65,22 +66,22 @@ class Memory:
 
     # -- one access ---------------------------------------------------------------------------
 
-    def load(self, address: int, kind: ScalarType) -> int:
+    def load(self, address: int, kind: ScalarType, view: View = None) -> int:
         """The value of a cell, as an int; Fault if the access breaks a rule."""
-        self._check(address, kind)
+        self._check(address, kind, view)
         value = self.values[address]
         if value is None:
             raise Fault("uninit", f"{self.name(address)} is read before it was written", address, str(kind))
         return value
 
-    def store(self, address: int, kind: ScalarType, value: int) -> None:
+    def store(self, address: int, kind: ScalarType, value: int, view: View = None) -> None:
         """Write `value`, converted as C does; Fault if the access breaks a rule."""
-        self._check(address, kind)
+        self._check(address, kind, view)
         self.values[address] = self._convert(address, kind, value)
 
-    def _check(self, address: int, kind: ScalarType) -> None:
+    def _check(self, address: int, kind: ScalarType, view: View) -> None:
         cell = self.cells.get(address)
-        if cell is not None and same_type(cell.type, kind):
+        if cell is not None and same_type(cell.type, kind) and view in (None, cell.view):
             state = self.states[self.owner[address]]
             if state == LIVE:
                 return
@@ -92,6 +93,9 @@ class Memory:
 
     def _convert(self, address: int, kind: ScalarType, value: int) -> int:
         match kind:
+            case IntType(bits=64, signed=False, limit=None):
+                # The language computes in 64 signed bits, which the upper half of a u64 leaves.
+                return self._within(address, kind, value, (1 << 63) - 1, "range")
             case IntType(limit=None):
                 low = value & ((1 << kind.bits) - 1)
                 return low - (1 << kind.bits) if kind.signed and low >> (kind.bits - 1) else low

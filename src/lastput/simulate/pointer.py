@@ -20,6 +20,8 @@ from lastput.lang.types import (
     PtrType,
     ScalarType,
     StructDef,
+    View,
+    view_of,
 )
 from lastput.simulate.fault import Fault
 
@@ -31,8 +33,10 @@ class Accessor(Protocol):
 
     @property
     def layout(self) -> Layout: ...
-    def load(self, address: int, kind: ScalarType, silent: bool) -> Any: ...
-    def store(self, address: int, kind: ScalarType, value: Any, silent: bool, const: bool) -> None: ...
+    def load(self, address: int, kind: ScalarType, silent: bool, view: View = None) -> Any: ...
+    def store(
+        self, address: int, kind: ScalarType, value: Any, silent: bool, const: bool, view: View = None
+    ) -> None: ...
     def call(self, function: int, args: tuple[Any, ...]) -> Any: ...
     def number_of_static(self, variable: intrinsics.Static) -> int: ...
     def number_of_function(self, function: Callable[..., Any]) -> int: ...
@@ -78,10 +82,10 @@ class Pointer(Number):
         if isinstance(found.type, StructDef):
             return Pointer(found.type, address)
         if isinstance(found.type, ArrayType):
-            return Array(found.type, address, found.silent, found.const)
+            return Array(found.type, address, found.silent, found.const, view_of(self._struct, name))
         if machine.placing:
-            return Place(found.type, address)
-        return machine.load(address, found.type, found.silent)
+            return Place(found.type, address, view_of(self._struct, name))
+        return machine.load(address, found.type, found.silent, view_of(self._struct, name))
 
     def __setattr__(self, name: str, value: Any) -> None:
         machine = accessor()
@@ -91,7 +95,8 @@ class Pointer(Number):
         if isinstance(found.type, (StructDef, ArrayType)):
             raise TypeError(f"field {name} is no scalar: assign its parts")
         address = self._address + machine.layout.offset(self._struct, name)
-        machine.store(address, found.type, value, found.silent, found.const)
+        view = view_of(self._struct, name)
+        machine.store(address, found.type, value, found.silent, found.const, view)
 
     def __repr__(self) -> str:
         return f"({self._struct.name} *){self._address:#x}"
@@ -110,7 +115,7 @@ class CellPointer(Number):
     def value(self) -> Any:
         machine = accessor()
         if machine.placing:
-            return Place(self._type, self._address)
+            return Place(self._type, self._address, None)
         return machine.load(self._address, self._type, silent=False)
 
     @value.setter
@@ -124,13 +129,14 @@ class CellPointer(Number):
 class Array(Number):
     """An array field. An index outside is a fault as soon as the element's address is computed."""
 
-    __slots__ = ("_const", "_silent", "_type")
+    __slots__ = ("_const", "_silent", "_type", "_view")
 
-    def __init__(self, type: ArrayType, address: int, silent: bool, const: bool) -> None:
+    def __init__(self, type: ArrayType, address: int, silent: bool, const: bool, view: View) -> None:
         self._type = type
         self._address = address
         self._silent = silent
         self._const = const
+        self._view = view
 
     def __len__(self) -> int:
         return self._type.count
@@ -150,14 +156,14 @@ class Array(Number):
         if isinstance(kind, StructDef):
             return Pointer(kind, address)
         if machine.placing:
-            return Place(kind, address)
-        return machine.load(address, kind, self._silent)
+            return Place(kind, address, self._view)
+        return machine.load(address, kind, self._silent, self._view)
 
     def __setitem__(self, index: int, value: Any) -> None:
         address, kind = self.element(index), self._type.element
         if isinstance(kind, StructDef):
             raise TypeError("an element is no scalar: assign its parts")
-        accessor().store(address, kind, value, self._silent, self._const)
+        accessor().store(address, kind, value, self._silent, self._const, self._view)
 
     def __repr__(self) -> str:
         return f"<{self._type} at {self._address:#x}>"
@@ -181,12 +187,12 @@ class FunctionPointer(Number):
 class Place:
     """A scalar field that `ref` or `container_of` may want the address of; loaded only if used on."""
 
-    def __init__(self, type: ScalarType, address: int) -> None:
-        self.__dict__.update(_type=type, _address=address)
+    def __init__(self, type: ScalarType, address: int, view: View) -> None:
+        self.__dict__.update(_type=type, _address=address, _view=view)
 
     def __getattr__(self, name: str) -> Any:
         machine = accessor()
-        return getattr(machine.load(self._address, self._type, silent=False), name)
+        return getattr(machine.load(self._address, self._type, False, self._view), name)
 
 
 def lift(kind: ScalarType, value: int) -> Any:

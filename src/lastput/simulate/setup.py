@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from lastput.lang.errors import LastputError, UsageError
+from lastput.lang.errors import ModelError, UsageError
 from lastput.lang.intrinsics import running_on
 from lastput.lang.layout import AddressSpace, Layout, Object
 from lastput.lang.options import Value, configuration
 from lastput.lang.scenario import Scenario
-from lastput.lang.types import ArrayType, StructDef, struct_of
+from lastput.lang.types import ArrayType, ScalarType, StructDef, struct_of
 from lastput.lang.world import Property, ThreadSpec, World
 from lastput.simulate.fault import Fault
+from lastput.simulate.given import arguments, raw_value, returns_nothing
 from lastput.simulate.machine import Machine
 from lastput.simulate.memory import LIVE, Memory
 from lastput.simulate.pointer import Pointer, number
@@ -31,28 +31,38 @@ def build(scenario: Scenario, variant: str | None, settings: Mapping[str, Value]
     with configuration(values), running_on(machine):
         try:
             scenario.function(Builder(machine))
-        except LastputError:
+        except ModelError:
             raise
         except Exception as error:
-            raise UsageError(f"{scenario.name}: {_where(error)}{_what(error)}") from None
+            raise UsageError(f"{_where(error) or f'{scenario.name}: '}{_what(error)}") from None
     if not world.threads:
-        raise UsageError(f"{scenario.name} has no threads: s.thread(name, function, ...)")
+        code = scenario.function.__code__
+        place = f"{code.co_filename}:{code.co_firstlineno}: "
+        raise UsageError(f"{place}{scenario.name} has no threads: s.thread(name, function, ...)")
     machine.publish()
     return world
 
 
 def _where(error: Exception) -> str:
-    """`file:line: ` of the innermost line that is not ours."""
-    for entry in reversed(traceback.extract_tb(error.__traceback__)):
-        if "/lastput/lang/" not in entry.filename and "/lastput/simulate/" not in entry.filename:
-            return f"{entry.filename}:{entry.lineno}: "
-    return ""
+    """`file:line: ` of the innermost line of the user's; of the innermost model, if there is none."""
+    frames = traceback.extract_tb(error.__traceback__)
+    models = [f for f in frames if not _machinery(f.filename)]
+    users = [f for f in models if "/lastput/" not in f.filename]
+    found = (users or models)[-1:]
+    return f"{found[0].filename}:{found[0].lineno}: " if found else ""
+
+
+def _machinery(filename: str) -> bool:
+    return "/lastput/lang/" in filename or "/lastput/simulate/" in filename
 
 
 def _what(error: Exception) -> str:
     if isinstance(error, Fault):
         return f"the set-up breaks a rule: {error}"
-    return str(error) or type(error).__name__
+    frames = traceback.extract_tb(error.__traceback__)
+    if _machinery(frames[-1].filename):
+        return str(error)
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 class SetupMachine(Machine):
@@ -68,6 +78,11 @@ class SetupMachine(Machine):
     def allocate(self, struct: StructDef, zero: bool) -> Any:
         """A slot of a pool; all zero, because an initial state has no indeterminate cells."""
         return super().allocate(struct, zero=True)
+
+    def store(self, address: int, kind: ScalarType, value: Any, *how: Any) -> None:
+        """Write a cell, with a value of its type."""
+        raw_value(self.memory.name(address), kind, value)
+        super().store(address, kind, value, *how)
 
     def free(self, pointer: Any) -> None:
         """Refused: an initial state has no freed objects."""
@@ -153,7 +168,7 @@ class Builder:
         """A thread that runs `function(*args)`."""
         if any(spec.name == name for spec in self._world.threads):
             raise UsageError(f"two threads are called {name}")
-        raw = self._arguments(f"thread {name}", function, args)
+        raw = arguments(f"thread {name}", function, args)
         index = len(self._world.threads)
         self._world.threads.append(ThreadSpec(index, name, function, raw, number(task), daemon))
 
@@ -176,19 +191,11 @@ class Builder:
         args: tuple[Any, ...],
     ) -> None:
         name = getattr(function, "__name__", repr(function))
-        raw = self._arguments(f"{kind} {name}", function, args)
+        what = kind if name == "<lambda>" else f"{kind} {name}"
+        raw = arguments(what, function, args)
+        if returns_nothing(function):
+            raise UsageError(f"{what}: {name} returns nothing: declare `-> bool`")
         self._world.properties.append(Property(kind, name, function, raw))
-
-    def _arguments(self, what: str, function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[int, ...]:
-        if not inspect.isfunction(function):
-            raise UsageError(f"{what}: {function!r} is not a function of the model")
-        wanted = len(inspect.signature(function).parameters)
-        if wanted != len(args):
-            raise UsageError(f"{what}: {function.__name__} takes {wanted} arguments, {len(args)} are given")
-        try:
-            return tuple(number(arg) for arg in args)
-        except TypeError as error:
-            raise UsageError(f"{what}: {error}") from None
 
 
 def _struct(cls: type[Any]) -> StructDef:

@@ -14,7 +14,20 @@ from __future__ import annotations
 
 from lastput.kernel.atomic import atomic_dec_and_test, atomic_inc, atomic_t
 from lastput.kernel.mm_types import pte_t
-from lastput.lang import array, at, atomic, kfree, kzalloc, length, option, options, ptr, reinterpret, struct
+from lastput.lang import (
+    array,
+    at,
+    atomic,
+    kfree,
+    kzalloc,
+    length,
+    option,
+    options,
+    overlay,
+    ptr,
+    reinterpret,
+    struct,
+)
 
 PTRS_PER_PTE = 2
 PTRS_PER_PMD = 1
@@ -36,12 +49,12 @@ class pmd_t:
 
 
 @struct
-class pud_t:
+class pgd_t:
     val: ptr[pmd_page]
 
 
-@struct
-class pgd_t:
+@overlay(pgd_t)
+class pud_t:
     val: ptr[pmd_page]
 
 
