@@ -9,6 +9,7 @@ code. `radix` is set to the number of choices met on the path.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from llvmlite import ir as ll
@@ -53,6 +54,9 @@ class StepCode(MemoryCode):
         self.function.linkage = "internal"
         self.old, self.new, self.choice, self.radix, self.coverage = self.function.args
         self.new.add_attribute("noalias")
+        code = list(segment_instructions(segment))
+        self._changed = {dst for dst in map(ir.writes, code) if dst is not None}
+        self._used = self._changed.union(*(set(ir.reads(i)) for i in code))
         self._slots: dict[Reg, ll.Value] = {}
         self._made: dict[Block, ll.Block] = {}
         self._work: list[tuple[Block, ll.Value]] = []
@@ -70,7 +74,7 @@ class StepCode(MemoryCode):
         if not self.segment.guarded and self.segment.program is not None:
             self._copy()
         if self.segment.program is not None:
-            for reg in self.segment.live:
+            for reg in sorted(self.segment.live & self._used, key=lambda r: r.index):
                 self._write(reg, self.get(self.segment.program.record.registers[reg]))
         self._loops = _loop_edges(self.segment)
         self._run(self.segment.block, self.segment.index)
@@ -173,22 +177,27 @@ class StepCode(MemoryCode):
         program = self.segment.program
         assert program is not None
         position = program.at(point)
-        values = {reg: self._value(reg) for reg in sorted(position.live, key=lambda r: r.index)}
-        self._leave(program, position.number, values)
+        self._leave(program, position.number, position.live)
 
-    def _leave(self, program: ThreadProgram, number: int, values: dict[Reg, ll.Value]) -> None:
+    def _leave(self, program: ThreadProgram, number: int, live: frozenset[Reg]) -> None:
         """Write the thread's record and return a successor."""
         b, record = self.builder, program.record
+        same = live & self.segment.live - self._changed
         fields: list[tuple[Field, ll.Value]] = [(record.position, const(number))]
-        for reg, value in values.items():
+        for reg in sorted(live - same, key=lambda r: r.index):
             f = record.registers[reg]
-            fields.append((f, self.packed(value, f)))
+            if f.width:
+                fields.append((f, self.packed(self._value(reg), f)))
         for word, mask in record.words.items():
-            kept = b.and_(b.load(self.word(word)), const(~mask))
-            for f, value in fields:
+            for f in (record.registers[reg] for reg in same):
                 if f.word == word:
-                    kept = b.or_(kept, b.shl(value, const(f.shift)))
-            b.store(kept, self.word(word))
+                    mask &= ~(f.mask << f.shift)
+            new = [b.shl(value, const(f.shift)) for f, value in fields if f.word == word]
+            if mask:
+                kept = b.and_(b.load(self.word(word)), const(~mask))
+                for bits in new:
+                    kept = b.or_(kept, bits)
+                b.store(kept, self.word(word))
         self._finish(const(1))
 
     def _do_Jump(self, instr: ir.Jump) -> None:
@@ -215,7 +224,7 @@ class StepCode(MemoryCode):
         for placed in self.layout.world.space.objects:
             for held in self.held(placed, program.spec.index):
                 self.fail(held, "lock-held-at-exit", f"a lock in {placed.name} is still held", instr.where)
-        self._leave(program, program.done, {})
+        self._leave(program, program.done, frozenset())
 
     def _do_Guard(self, instr: ir.Guard) -> None:
         b = self.builder
@@ -425,13 +434,14 @@ def segment_code(segment: Segment) -> list[tuple[Block, int, int]]:
     return found
 
 
+def segment_instructions(segment: Segment) -> Iterator[ir.Instr]:
+    """Every instruction that a segment can run."""
+    return (i for block, first, last in segment_code(segment) for i in block.code[first:last])
+
+
 def has_choice(segment: Segment) -> bool:
     """Whether a `choose` can run in this segment."""
-    return any(
-        isinstance(block.code[i], ir.Choose)
-        for block, first, last in segment_code(segment)
-        for i in range(first, last)
-    )
+    return any(isinstance(instr, ir.Choose) for instr in segment_instructions(segment))
 
 
 def _loop_edges(segment: Segment) -> set[tuple[int, Block]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from llvmlite import ir as ll
 
 from lastput.compiler import ir
-from lastput.compiler.codegen import Segment, StepCode, has_choice, segment_code
+from lastput.compiler.codegen import Segment, StepCode, has_choice, segment_instructions
 from lastput.compiler.helper_code import HelperFunctions
 from lastput.compiler.ir import Flow
 from lastput.compiler.memory_code import EVENT, I8, I64, MemoryCode, Sites, const
@@ -80,16 +80,10 @@ def _thread_steps(
 
 def _choices(segment: Segment) -> int:
     """Upper bound of the choices of one step."""
-    chooses = [
-        block.code[i]
-        for block, first, last in segment_code(segment)
-        for i in range(first, last)
-        if isinstance(block.code[i], ir.Choose)
-    ]
+    chooses = [i for i in segment_instructions(segment) if isinstance(i, ir.Choose)]
     if not chooses:
         return 1
     (first, *more) = chooses
-    assert isinstance(first, ir.Choose)
     return first.count if not more and isinstance(first.count, int) else MAX_CHOICES
 
 

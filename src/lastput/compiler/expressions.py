@@ -12,8 +12,9 @@ from lastput.compiler.calls import CallTyper
 from lastput.compiler.source import Span, span_of
 from lastput.compiler.tree import BOOL, INT, Expr, NullType, Place, ValueType
 from lastput.compiler.values import ArrayPlace, fits, value_type
+from lastput.lang import intrinsics
 from lastput.lang.intrinsics import Static
-from lastput.lang.options import OptionGroup
+from lastput.lang.options import OptionGroup, declared_options
 from lastput.lang.types import (
     ArrayType,
     BoolType,
@@ -37,7 +38,17 @@ class ExpressionTyper(CallTyper):
     """Types expressions of one function. `locals` maps the names assigned so far to their types."""
 
     def expression(self, node: ast.expr) -> Expr:
-        """`node` as a value; ModelError for anything outside the language."""
+        """`node` as a value; ModelError for anything outside the language, and for what has no value."""
+        found = self._expression(node)
+        if self.returns_nothing(found):
+            self.source.fail(
+                node, "this call returns nothing", "call it on a line of its own, or give it a result"
+            )
+        if isinstance(found, tree.Logic):
+            self._refuse_operand_as_value(node, found)
+        return found
+
+    def _expression(self, node: ast.expr) -> Expr:
         match node:
             case ast.Constant():
                 return self._constant(node)
@@ -52,7 +63,7 @@ class ExpressionTyper(CallTyper):
             case ast.Compare():
                 return self._compare(node)
             case ast.BoolOp():
-                return self._logic(node)
+                return self.logic(node)
             case ast.IfExp():
                 return self._conditional(node)
             case ast.Call():
@@ -63,14 +74,17 @@ class ExpressionTyper(CallTyper):
         told = {
             ast.Lambda: ("a lambda stands only inside await_, ref and container_of", "name a model function"),
             ast.NamedExpr: ("`:=` is not in the language", "assign on a line of its own"),
-            ast.JoinedStr: ("f-strings are not in the language", "use a plain string"),
+            ast.JoinedStr: ("f-strings are not in the language", "name things by numbers"),
             ast.List: ("lists are not in the language", "declare an `array` field in a struct"),
             ast.Tuple: ("tuples are not in the language", "use one variable for each value"),
             ast.Dict: ("dicts are not in the language", "declare a struct"),
             ast.Set: ("sets are not in the language", "use a bit mask"),
             ast.ListComp: ("comprehensions are not in the language", "write a for loop"),
+            ast.SetComp: ("comprehensions are not in the language", "write a for loop"),
+            ast.DictComp: ("comprehensions are not in the language", "write a for loop"),
             ast.GeneratorExp: ("comprehensions are not in the language", "write a for loop"),
             ast.Yield: ("model functions do not yield", "use `await_` to wait"),
+            ast.YieldFrom: ("model functions do not yield", "use `await_` to wait"),
             ast.Await: ("async is not in the language", "use `await_` to wait"),
             ast.Starred: ("`*` is not in the language", "pass the arguments one by one"),
         }
@@ -117,6 +131,9 @@ class ExpressionTyper(CallTyper):
         if isinstance(value, Static):
             placed = self.world.static_object(value, name)
             return tree.Const(at, PtrType(placed.struct), placed.base)
+        if getattr(value, "__module__", None) == intrinsics.__name__ and callable(value):
+            remedy = "call it, or write a model function that does"
+            self.source.fail(node, f"{name} is an intrinsic, not a function with an address", remedy)
         if isinstance(value, types.FunctionType):
             return self._function_value(node, value)
         if struct_of(value) is not None:
@@ -134,8 +151,8 @@ class ExpressionTyper(CallTyper):
         )
 
     def _function_value(self, node: ast.expr, value: types.FunctionType) -> Expr:
+        signature = self.signatures(node, value)
         self.function.calls.append(value)
-        signature = self.signatures(value)
         return tree.Const(span_of(node), signature, self.world.function_id(value))
 
     # -- places --------------------------------------------------------------------------------
@@ -169,8 +186,7 @@ class ExpressionTyper(CallTyper):
         try:
             return getattr(owner, node.attr)
         except AttributeError:
-            name = getattr(owner, "__name__", None) or ast.unparse(node.value)
-            self.source.fail(node, f"{name} has no {node.attr}", "mend the name")
+            self.source.fail(node, f"{ast.unparse(node.value)} has no {node.attr}", _alternatives(owner))
 
     def python_value(self, node: ast.expr) -> Any:
         """The Python object that a chain of global names means, or None."""
@@ -206,9 +222,7 @@ class ExpressionTyper(CallTyper):
                 "value",
             )
         if not isinstance(base.type, PtrType):
-            self.source.fail(
-                node.value, f"this is a value of type {base.type}, not a pointer", "only structs have fields"
-            )
+            self.source.fail(node.value, f"this is {base.type}, not a pointer", "only structs have fields")
         struct = base.type.target
         return self._member(node, base, struct, node.attr)
 
@@ -263,27 +277,30 @@ class ExpressionTyper(CallTyper):
 
     # -- operators -----------------------------------------------------------------------------
 
-    def integer(self, node: ast.expr) -> Expr:
+    def integer(self, node: ast.expr, remedy: str = "use an integer expression") -> Expr:
         """`node` as an int."""
         found = self.expression(node)
         if not isinstance(found.type, (IntType, BoolType)):
-            self.source.fail(
-                node, f"an int is needed here, this is {found.type}", "use an integer expression"
-            )
+            self.source.fail(node, f"an int is needed here, this is {found.type}", remedy)
         return found
 
     def truth(self, node: ast.expr) -> Expr:
         """`node` as a condition: an int, a bool or a pointer."""
-        found = self.expression(node)
-        if self.returns_nothing(found):
-            self.source.fail(node, "this call returns nothing", "test something that has a value")
-        return found
+        return self.logic(node) if isinstance(node, ast.BoolOp) else self.expression(node)
 
     def _arithmetic(self, node: ast.expr, op: ast.operator, left: ast.expr, right: ast.expr) -> Expr:
         if type(op) not in ARITHMETIC:
-            name = {ast.Div: "/", ast.Pow: "**", ast.MatMult: "@"}.get(type(op), type(op).__name__)
-            self.source.fail(node, f"`{name}` is not in the language", "use + - * // % & | ^ << >>")
-        return self.binary(node, ARITHMETIC[type(op)], self.integer(left), self.integer(right))
+            self.no_operator(node, op)
+        remedy = "use at(pointer, i) for pointer arithmetic"
+        return self.binary(node, ARITHMETIC[type(op)], self.integer(left, remedy), self.integer(right, remedy))
+
+    def no_operator(self, node: ast.AST, op: ast.operator) -> NoReturn:
+        """Refuse an operator that is not ARITHMETIC."""
+        name, remedy = {
+            ast.Div: ("/", "use // for the quotient without its fraction"),
+            ast.Pow: ("**", "use 1 << n for a power of two"),
+        }.get(type(op), ("@", "use + - * // % & | ^ << >>"))
+        self.source.fail(node, f"`{name}` is not in the language", remedy)
 
     def binary(self, node: ast.AST, op: str, left: Expr, right: Expr) -> Expr:
         """An integer operation; on two bools & | ^ give a bool."""
@@ -327,7 +344,18 @@ class ExpressionTyper(CallTyper):
         word = self.python_value(left)
         if not isinstance(word, str) or not isinstance(op, (ast.Eq, ast.NotEq)):
             self.source.fail(node, "only an option can be compared with a word", "use an int or an option")
+        words = self._words(left)
+        if words and right.value not in words:
+            remedy = f"use one of {', '.join(words)}"
+            self.source.fail(right, f"{ast.unparse(left)} is never {right.value!r}", remedy)
         return tree.Const(span_of(node), BOOL, int((word == right.value) == isinstance(op, ast.Eq)))
+
+    def _words(self, node: ast.expr) -> tuple[str, ...]:
+        """The values that the option named by `node` can have; empty for what is no option."""
+        group = self.python_value(node.value) if isinstance(node, ast.Attribute) else None
+        if not isinstance(group, OptionGroup) or not isinstance(node, ast.Attribute):
+            return ()
+        return declared_options(group)[node.attr].values
 
     def _comparable(self, node: ast.Compare, op: str, left: Expr, right: Expr) -> None:
         numbers = (IntType, BoolType)
@@ -335,25 +363,26 @@ class ExpressionTyper(CallTyper):
             return
         same = fits(left.type, right.type) or fits(right.type, left.type)
         if not same or isinstance(left.type, numbers) or isinstance(right.type, numbers):
-            self.source.fail(
-                node, f"{left.type} and {right.type} cannot be compared", "compare values of one type"
-            )
+            zero = any(isinstance(side, tree.Const) and side.value == 0 for side in (left, right))
+            remedy = "compare with NULL" if zero else "compare values of one type"
+            self.source.fail(node, f"{left.type} and {right.type} cannot be compared", remedy)
         if op not in ("eq", "ne"):
             self.source.fail(node, "pointers have no order", "compare pointers with == or !=")
 
-    def _logic(self, node: ast.BoolOp) -> Expr:
+    def logic(self, node: ast.BoolOp) -> Expr:
+        """`and` / `or` as a condition."""
         operands = [self.truth(value) for value in node.values]
         op = "and" if isinstance(node.op, ast.And) else "or"
         return tree.Logic(span_of(node), BOOL, op, operands)
 
-    def boolean_value(self, node: ast.expr, found: Expr) -> None:
+    def _refuse_operand_as_value(self, node: ast.expr, found: tree.Logic) -> None:
         """Refuse `x = p and q` on non-bools: Python gives an operand, C gives 0 or 1."""
-        if isinstance(found, tree.Logic) and not all(isinstance(o.type, BoolType) for o in found.operands):
-            self.source.fail(
-                node,
-                "the value of `and`/`or` of non-bools differs between Python and C",
-                "compare: `p != NULL`",
-            )
+        for operand in found.operands:
+            if not isinstance(operand.type, BoolType):
+                remedy = "compare: `x != 0`" if isinstance(operand.type, IntType) else "compare: `p != NULL`"
+                self.source.fail(
+                    node, "the value of `and`/`or` of non-bools differs between Python and C", remedy
+                )
 
     def _conditional(self, node: ast.IfExp) -> Expr:
         test, then, other = self.truth(node.test), self.expression(node.body), self.expression(node.orelse)
@@ -373,3 +402,8 @@ def offset_by(at: Span, base: Expr, cells: int, kind: ValueType) -> Expr:
 
 def _operator(op: ast.cmpop) -> str:
     return {ast.Is: "is", ast.IsNot: "is not", ast.In: "in", ast.NotIn: "not in"}.get(type(op), "?")
+
+
+def _alternatives(owner: Any) -> str:
+    names = declared_options(owner) if isinstance(owner, OptionGroup) else getattr(owner, "__members__", None)
+    return f"use one of {', '.join(names)}" if names else "mend the name"

@@ -14,6 +14,8 @@ from lastput.compiler.ir import Reg
 from lastput.compiler.ranges import Range
 
 WORD = 64
+MOST_CODED = 4
+"""Longer lists of values would save bits, but cost too much code to translate."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def shape(limits: Range, values: frozenset[int] | None) -> Shape:
     if values is not None:
         limits = max(limits[0], min(values)), min(limits[1], max(values))
         coded = (len(values) - 1).bit_length()
-        if coded < width_of(limits):
+        if len(values) <= MOST_CODED and coded < width_of(limits):
             return Shape(coded, 0, tuple(sorted(values)))
     return Shape(width_of(limits), low_of(limits))
 

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from lastput.lang.errors import ModelError, UsageError
+from lastput.lang.declared import show
+from lastput.lang.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,12 @@ class Source:
 
     def fail(self, node: ast.AST | Span, message: str, remedy: str) -> NoReturn:
         """Refuse `node`: raise the ModelError that shows it."""
-        span = node if isinstance(node, Span) else span_of(node)
-        text = linecache.getline(self.filename, span.line).rstrip("\n")
-        # A caret below a line that starts after `span` (multi-line node) marks the line's start.
-        raise ModelError(message, remedy, self.filename, span.line, span.column, span.end_column, text)
+        if isinstance(node, Span):
+            line = ast.expr(
+                lineno=node.line, end_lineno=node.line, col_offset=node.column, end_col_offset=node.end_column
+            )
+            raise show(self.filename, line, message, remedy)
+        raise show(self.filename, node, message, remedy)
 
     def lookup(self, name: str) -> tuple[bool, Any]:
         """(found, value) of a name that is not a local: closure, module, then builtins."""
@@ -61,10 +64,14 @@ class Source:
         """Annotations of parameters and result, evaluated."""
         try:
             return typing.get_type_hints(self.function, localns=self._closure(), include_extras=True)
-        except (NameError, TypeError, SyntaxError, AttributeError) as error:
-            self.fail(
-                self.tree, f"an annotation of {self.name} has no meaning: {error}", "import or mend the name"
-            )
+        except Exception:  # annotations are the user's code
+            args = self.tree.args
+            for arg in [*args.posonlyargs, *args.args]:
+                if arg.annotation is not None:
+                    self.evaluate(arg.annotation)
+            if self.tree.returns is not None:
+                self.evaluate(self.tree.returns)
+            raise
 
     def evaluate(self, node: ast.expr) -> Any:
         """Value of an annotation inside the function."""
@@ -72,7 +79,7 @@ class Source:
         expression = ast.unparse(text) if isinstance(text, ast.AST) else text
         try:
             return eval(expression, self.function.__globals__, self._closure())
-        except (NameError, TypeError, SyntaxError, AttributeError) as error:
+        except Exception as error:  # annotations are the user's code
             self.fail(node, f"this annotation has no meaning: {error}", "import or mend the name")
 
     def _closure(self) -> dict[str, Any]:
@@ -93,6 +100,15 @@ def _definition(filename: str, function: types.FunctionType) -> ast.FunctionDef:
             if start == first:
                 return node
     raise UsageError(f"{function.__name__}: no source found in {filename} (lambdas and exec are not models)")
+
+
+def has_source(function: types.FunctionType) -> bool:
+    """Whether a function's text can be found: lambdas, `async def` and what exec made have none."""
+    try:
+        source_of(function)
+    except (UsageError, OSError, SyntaxError):
+        return False
+    return True
 
 
 @functools.cache

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import ast
+import difflib
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from lastput.checks.kinds import KINDS
 from lastput.compiler import tree
 from lastput.compiler.calls import signature
+from lastput.compiler.conditions import refuse_effects
 from lastput.compiler.expressions import ARITHMETIC, ExpressionTyper
+from lastput.compiler.recursion import refuse_recursion
 from lastput.compiler.source import source_of, span_of
 from lastput.compiler.tree import Expr, Function, NullType, Place, Stmt, ValueType
-from lastput.compiler.values import value_type
+from lastput.compiler.values import article, value_type
 from lastput.lang import intrinsics
-from lastput.lang.types import ArrayType, ScalarType, StructDef, resolve
+from lastput.lang.options import OptionGroup
+from lastput.lang.types import ArrayType, ScalarType, StructDef, TypeMistake, resolve
 from lastput.lang.world import World
 
 
 def type_function(function: Callable[..., Any], world: World) -> Function:
     """The typed tree of a model function under the world's configuration; ModelError if refused."""
+    typed = _typed(function, world)
+    is_property = any(p.function is function for p in world.properties)
+    refuse_effects(typed, lambda called: _typed(called, world), is_property=is_property)
+    return typed
+
+
+def _typed(function: Callable[..., Any], world: World) -> Function:
     source = source_of(function)
+    refuse_recursion(source)
     declared = signature(source)
     names = [a.arg for a in source.tree.args.posonlyargs + source.tree.args.args]
     params = [(name, value_type(kind)) for name, kind in zip(names, declared.params, strict=True)]
@@ -49,7 +61,7 @@ class StatementTyper(ExpressionTyper):
         if not ends and self.function.result is not None:
             self.source.fail(
                 self.source.tree.body[-1],
-                f"{self.source.name} can end without returning a {self.function.result}",
+                f"{self.source.name} can end without returning {article(self.function.result)}",
                 "return a value on every path",
             )
 
@@ -99,6 +111,7 @@ class StatementTyper(ExpressionTyper):
             ast.Delete: ("`del` is not in the language", "use kfree for memory"),
             ast.Global: ("`global` is not in the language", "declare a static() struct"),
             ast.Nonlocal: ("`nonlocal` is not in the language", "declare a static() struct"),
+            ast.AsyncFunctionDef: ("async is not in the language", "use threads of the scenario"),
             ast.FunctionDef: ("functions inside functions are not in the language", "move it to the module"),
             ast.ClassDef: ("classes inside functions are not in the language", "move it to the module"),
             ast.Import: ("imports inside functions are not in the language", "import at the top"),
@@ -116,7 +129,7 @@ class StatementTyper(ExpressionTyper):
 
     def _assign(self, node: ast.Assign) -> Stmt:
         if len(node.targets) != 1:
-            self.source.fail(node, "one assignment at a time", "use a line for each target")
+            self.source.fail(node.targets[1], "one assignment at a time", "use a line for each target")
         target = node.targets[0]
         if isinstance(target, (ast.Tuple, ast.List)):
             self.source.fail(target, "unpacking is not in the language", "use a line for each variable")
@@ -130,15 +143,11 @@ class StatementTyper(ExpressionTyper):
 
     def _assign_local(self, node: ast.stmt, target: ast.Name, value_node: ast.expr) -> Stmt:
         name = target.id
-        if name in self._for_names:
-            self.source.fail(target, f"the loop variable {name} is assigned in its loop", "use another name")
+        self._not_a_loop_variable(target)
         if name in self.locals:
             value = self.converted(value_node, self.locals[name], name)
         else:
             value = self.expression(value_node)
-            if self.returns_nothing(value):
-                self.source.fail(value_node, "this call returns nothing", "call it on a line of its own")
-            self.boolean_value(value_node, value)
             if isinstance(value.type, NullType):
                 self.source.fail(target, f"what does {name} point at?", f"write {name}: ptr[...] = NULL")
             self.locals[name] = value.type
@@ -147,23 +156,25 @@ class StatementTyper(ExpressionTyper):
 
     def _declare(self, node: ast.AnnAssign) -> Stmt:
         if not isinstance(node.target, ast.Name):
-            self.source.fail(
-                node, "only a local variable is declared here", "annotate fields in their struct"
-            )
+            remedy = "annotate fields in their struct"
+            self.source.fail(node.target, "only a local variable is declared here", remedy)
         kind = self._declared_type(node)
         name = node.target.id
         if name in self.locals and self.locals[name] != kind:
-            self.source.fail(node, f"{name} is {self.locals[name]} already", "use another name")
+            self.source.fail(node.annotation, f"{name} is {self.locals[name]} already", "use another name")
         if node.value is None:
-            self.source.fail(node, f"{name} is declared without a value", f"write {name}: ... = value")
+            remedy = f"write {ast.unparse(node)} = value"
+            self.source.fail(node, f"{name} is declared without a value", remedy)
         self.locals.setdefault(name, kind)
         return self._assign_local(node, node.target, node.value)
 
     def _declared_type(self, node: ast.AnnAssign) -> ValueType:
         try:
             kind = resolve(self.source.evaluate(node.annotation))
-        except TypeError as error:
-            self.source.fail(node.annotation, str(error), "use int, bool, ptr[...] or cell[...]")
+        except TypeMistake as error:
+            message, remedy = error.about(ast.unparse(node.annotation))
+            plain = "use int, bool, ptr[...] or cell[...]"
+            self.source.fail(node.annotation, message, remedy if error.message else plain)
         if isinstance(kind, StructDef):
             self.source.fail(node.annotation, "structs live in memory", f"write ptr[{kind.name}]")
         if kind is None or isinstance(kind, ArrayType):
@@ -179,6 +190,8 @@ class StatementTyper(ExpressionTyper):
         return found
 
     def _place(self, target: ast.expr) -> Place:
+        if isinstance(target, ast.Attribute) and isinstance(self.python_value(target.value), OptionGroup):
+            self.source.fail(target, "this is a constant", "options are set by variants and --set")
         if not isinstance(target, (ast.Attribute, ast.Subscript)):
             self.source.fail(target, "this cannot be assigned to", "assign to a local, a field or an element")
         found = self.place(target)
@@ -191,28 +204,29 @@ class StatementTyper(ExpressionTyper):
             self.source.fail(node, f"{place.name} is const", "set it in the scenario's set-up")
 
     def _update(self, node: ast.AugAssign) -> Stmt:
+        if type(node.op) not in ARITHMETIC:
+            self.no_operator(node, node.op)
         if isinstance(node.target, ast.Name):
+            self._not_a_loop_variable(node.target)
             read = ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target)
             left = self.expression(read)
-            self._int_only(node, left)
-            value = self.binary(node, self._operator(node), left, self.integer(node.value))
-            if node.target.id in self._for_names:
-                self.source.fail(node, "a loop variable is assigned in its loop", "use another name")
+            self._int_only(node, node.target.id, left)
+            value = self.binary(node, ARITHMETIC[type(node.op)], left, self.integer(node.value))
             return tree.Assign(span_of(node), node.target.id, value)
         place = self._place(node.target)
         self._writable(node.target, place)
-        if not isinstance(value_type(place.type), type(tree.INT)):
+        if value_type(place.type) != tree.INT:
             self.source.fail(node, f"{place.name} is {place.type}, not an int", "assign a new value")
-        return tree.Update(span_of(node), place, self._operator(node), self.integer(node.value))
+        return tree.Update(span_of(node), place, ARITHMETIC[type(node.op)], self.integer(node.value))
 
-    def _int_only(self, node: ast.AugAssign, left: Expr) -> None:
+    def _int_only(self, node: ast.AugAssign, name: str, left: Expr) -> None:
         if left.type != tree.INT:
-            self.source.fail(node, f"this is {left.type}, not an int", "assign a new value")
+            self.source.fail(node, f"{name} is {left.type}, not an int", "assign a new value")
 
-    def _operator(self, node: ast.AugAssign) -> str:
-        if type(node.op) not in ARITHMETIC:
-            self.source.fail(node, "this operator is not in the language", "use + - * // % & | ^ << >>")
-        return ARITHMETIC[type(node.op)]
+    def _not_a_loop_variable(self, target: ast.Name) -> None:
+        if target.id in self._for_names:
+            told = f"the loop variable {target.id} is assigned in its loop", "use another name"
+            self.source.fail(target, *told)
 
     # -- control -------------------------------------------------------------------------------
 
@@ -275,9 +289,12 @@ class StatementTyper(ExpressionTyper):
 
     def _range(self, node: ast.For) -> tuple[Expr, Expr, int]:
         call = node.iter
-        if not (isinstance(call, ast.Call) and self.python_value(call.func) is range and call.args):
+        if not (isinstance(call, ast.Call) and self.python_value(call.func) is range):
             self.source.fail(node.iter, "a for loop runs over range(...)", "write for i in range(n)")
         given = self._plain_arguments(call)
+        if not 1 <= len(given) <= 3:
+            remedy = "write range(stop), range(start, stop) or range(start, stop, step)"
+            self.source.fail(call, f"range takes 1 to 3 arguments, not {len(given)}", remedy)
         bounds = [self.integer(a) for a in given]
         zero: Expr = tree.Const(span_of(call), tree.INT, 0)
         if len(bounds) == 1:
@@ -302,10 +319,12 @@ class StatementTyper(ExpressionTyper):
         self.function.returns += 1
         if node.value is None:
             if want is not None:
-                self.source.fail(node, f"{self.source.name} returns a {want}", "return a value")
+                self.source.fail(node, f"{self.source.name} returns {article(want)}", "return a value")
             return tree.Return(span_of(node), None)
         if want is None:
-            self.source.fail(node, f"{self.source.name} is declared to return nothing", "declare a result")
+            self.source.fail(
+                node.value, f"{self.source.name} is declared to return nothing", "declare a result"
+            )
         return tree.Return(span_of(node), self.converted(node.value, want, "the result"))
 
     def _assert(self, node: ast.Assert) -> Stmt:
@@ -320,12 +339,22 @@ class StatementTyper(ExpressionTyper):
         return node.value
 
     def _with(self, node: ast.With) -> tuple[list[Stmt], bool]:
-        call = node.items[0].context_expr
-        target = self.python_value(call.func) if isinstance(call, ast.Call) else None
-        if len(node.items) != 1 or target is not intrinsics.atomic or node.items[0].optional_vars:
-            self.source.fail(node, "`with` is only for atomic()", "write `with atomic():`")
+        self._atomic_only(node.items)
         body, ends = self._block(node.body)
         return [tree.Atomic(span_of(node), body)], ends
+
+    def _atomic_only(self, items: list[ast.withitem]) -> None:
+        remedy = "write `with atomic():`"
+        call = items[0].context_expr
+        if not isinstance(call, ast.Call) or self.python_value(call.func) is not intrinsics.atomic:
+            self.source.fail(call, "`with` is only for atomic()", remedy)
+        if call.args or call.keywords:
+            count = len(call.args) + len(call.keywords)
+            self.source.fail(call, f"atomic takes no arguments, not {count}", remedy)
+        if len(items) != 1:
+            self.source.fail(items[1].context_expr, "`with` is only for one atomic()", remedy)
+        if items[0].optional_vars:
+            self.source.fail(items[0].optional_vars, "atomic() has no value", remedy)
 
     # -- intrinsics that are statements --------------------------------------------------------
 
@@ -334,6 +363,7 @@ class StatementTyper(ExpressionTyper):
         if isinstance(value, ast.Constant) and (isinstance(value.value, str) or value.value is ...):
             return [], False
         if not isinstance(value, ast.Call):
+            self.expression(value)
             self.source.fail(node, "this line computes something and drops it", "assign it or remove it")
         target = self.python_value(value.func)
         if getattr(target, "__module__", None) == intrinsics.__name__:
@@ -341,7 +371,16 @@ class StatementTyper(ExpressionTyper):
             if handler is not None:
                 made: Stmt = handler(value)
                 return [made], isinstance(made, tree.Fail) and made.test is None
-        return [tree.Evaluate(span_of(node), self.expression(value))], False
+        # A call of a function that returns nothing stands here only.
+        made_call = self.call(value)
+        if isinstance(made_call, tree.Allocate):
+            name, struct = target.__name__, made_call.struct.name
+            self.source.fail(node, "the new object is dropped", f"keep its address: p = {name}({struct})")
+        return [tree.Evaluate(span_of(node), made_call)], False
+
+    def _statement_atomic(self, node: ast.Call) -> NoReturn:
+        remedy = "write `with atomic():` and indent what is one step"
+        self.source.fail(node, "atomic() does nothing on a line of its own", remedy)
 
     def _statement_await_(self, node: ast.Call) -> Stmt:
         extra = [k.arg for k in node.keywords if k.arg != "holders"]
@@ -359,9 +398,13 @@ class StatementTyper(ExpressionTyper):
     def _statement_violation(self, node: ast.Call) -> Stmt:
         kind, message = (self._text(a) for a in self._count(node, "violation", 2))
         if kind not in KINDS:
-            self.source.fail(
-                node.args[0], f"{kind!r} is not a kind of violation", f"use one of {', '.join(KINDS)}"
+            close = difflib.get_close_matches(kind, KINDS, n=1)
+            remedy = f"did you mean {close[0]!r}?" if close else "use 'bug' or 'warning';"
+            told = (
+                f"{kind!r} is not a kind of violation",
+                f"{remedy} docs/reference/language.md lists them all",
             )
+            self.source.fail(node.args[0], *told)
         return tree.Fail(span_of(node), kind, message, None)
 
     def _statement_BUG_ON(self, node: ast.Call) -> Stmt:

@@ -33,6 +33,11 @@ def value_type(kind: ScalarType) -> ValueType:
     return kind if isinstance(kind, (PtrType, CellType, FnType, BoolType)) else INT
 
 
+def article(kind: ValueType) -> str:
+    """The type with its article, for messages."""
+    return f"an {kind}" if kind == INT else f"a {kind}"
+
+
 def fits(have: ValueType, want: ValueType) -> bool:
     """Whether a value of type `have` may be stored where `want` is expected."""
     if have == want:
