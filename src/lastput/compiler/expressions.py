@@ -292,7 +292,9 @@ class ExpressionTyper(CallTyper):
         if type(op) not in ARITHMETIC:
             self.no_operator(node, op)
         remedy = "use at(pointer, i) for pointer arithmetic"
-        return self.binary(node, ARITHMETIC[type(op)], self.integer(left, remedy), self.integer(right, remedy))
+        return self.binary(
+            node, ARITHMETIC[type(op)], self.integer(left, remedy), self.integer(right, remedy)
+        )
 
     def no_operator(self, node: ast.AST, op: ast.operator) -> NoReturn:
         """Refuse an operator that is not ARITHMETIC."""

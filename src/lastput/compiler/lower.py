@@ -117,7 +117,7 @@ class Lowerer:
     def _call(self, at: Span, function: Callable[..., Any], args: list[Operand]) -> Operand:
         """Inline a call; its result."""
         typed, where = self.typed(function), self._where(at)
-        self._no_recursion(typed, where.stack)
+        self._no_recursion(at, typed, where.stack)
         outer, loops = self._context, self._loops
         result = None if typed.result is None else self._reg(typed.source.name, stable=False)
         after = self._new_block("after")
@@ -149,13 +149,14 @@ class Lowerer:
         self.block = context.after
         return 0 if context.result is None else context.result
 
-    def _no_recursion(self, typed: Function, stack: tuple[Frame, ...]) -> None:
+    def _no_recursion(self, at: Span, typed: Function, stack: tuple[Frame, ...]) -> None:
         name, file = typed.source.name, typed.source.filename
         for depth, frame in enumerate(stack):
             if (frame.function, frame.file) == (name, file):
                 cycle = [name, *(f.function for f in reversed(stack[: depth + 1]))]
                 path = " -> ".join([*cycle[1:], name])
-                typed.source.fail(typed.source.tree, f"recursion: {path}", "write a loop; calls are inlined")
+                caller = self._context.function.source
+                caller.fail(at, f"recursion: {path}", "write a loop; calls are inlined")
 
     def _call_pointer(self, node: tree.CallPointer) -> Operand:
         target = self.value(node.function)

@@ -45,7 +45,7 @@ def _calls(source: Source) -> list[Call]:
 
 
 def _is_model(function: types.FunctionType) -> bool:
-    return not function.__module__.startswith("lastput.lang.") and has_source(function)
+    return not (function.__module__ or "").startswith("lastput.lang.") and has_source(function)
 
 
 def _value(source: Source, node: ast.expr) -> Any:

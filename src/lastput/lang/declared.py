@@ -40,9 +40,10 @@ def _class(cls: type[Any], filename: str) -> ast.ClassDef:
     _, first = inspect.getsourcelines(cls)
     tree = ast.parse("".join(linecache.getlines(filename)), filename)
     for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef) and node.name == cls.__name__:
-            if first in (node.lineno, *(d.lineno for d in node.decorator_list)):
-                return node
+        if not isinstance(node, ast.ClassDef) or node.name != cls.__name__:
+            continue
+        if first in (node.lineno, *(d.lineno for d in node.decorator_list)):
+            return node
     raise LookupError(cls.__name__)
 
 

@@ -110,7 +110,9 @@ def scenario(
     return declare
 
 
-def _check(variants: Mapping[str, Mapping[str, Value]], default: str | None, known: dict[str, Option]) -> None:
+def _check(
+    variants: Mapping[str, Mapping[str, Value]], default: str | None, known: dict[str, Option]
+) -> None:
     if default is not None and default not in variants:
         raise TypeError(f"default={default!r} is no variant: use {', '.join(variants)}")
     for variant, settings in variants.items():

@@ -259,9 +259,7 @@ class StructDef:
             if name not in declared and not _is_machinery(name):
                 raise self._no_field(name, value)
         if not declared:
-            raise mistake(
-                self.cls, None, "line", f"struct {self.name} has no fields", "declare at least one"
-            )
+            raise mistake(self.cls, None, "line", f"struct {self.name} has no fields", "declare at least one")
         return {name: self._field(name, hint) for name, hint in declared.items()}
 
     def _no_field(self, name: str, value: object) -> LastputError:

@@ -47,11 +47,10 @@ def arguments(what: str, function: Callable[..., Any], args: tuple[Any, ...]) ->
     if len(wanted) != len(args):
         plural = "" if len(wanted) == 1 else "s"
         raise UsageError(f"{what}: {name} takes {len(wanted)} argument{plural}, not {len(args)}")
-    hints = hints_of(function)
+    hints = _hints(function)
     raw = []
     for i, (parameter, value) in enumerate(zip(wanted, args, strict=True), 1):
         want = _scalar(hints.get(parameter))
-        # A parameter without a type is the compiler's to refuse, at its place.
         described = f"{what}: argument {i} of {name}"
         raw.append(number(value) if want is None else raw_value(described, want, value))
     return tuple(raw)
@@ -59,7 +58,15 @@ def arguments(what: str, function: Callable[..., Any], args: tuple[Any, ...]) ->
 
 def returns_nothing(function: Callable[..., Any]) -> bool:
     """Whether a model function is declared `-> None`."""
-    return hints_of(function).get("return", INT) is type(None)
+    return _hints(function).get("return", INT) is type(None)
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """Evaluated annotations; none if one is wrong, which is the compiler's to refuse, at its place."""
+    try:
+        return hints_of(function)
+    except UsageError:
+        return {}
 
 
 def _scalar(hint: Any) -> ScalarType | None:
@@ -88,7 +95,7 @@ def _kind_of(value: Any) -> ScalarType | None:
 
 
 def _signature(function: Callable[..., Any]) -> FnType | None:
-    hints = hints_of(function)
+    hints = _hints(function)
     params = [_scalar(hints.get(name)) for name in inspect.signature(function).parameters]
     result = hints.get("return")
     if any(p is None for p in params):

@@ -20,12 +20,12 @@ Function = Callable[..., Any]
 def is_model_function(value: object) -> bool:
     """A function that a model defines, as opposed to an intrinsic of the language or one of ours."""
     ours = ("lastput.lang.", "lastput.simulate.")
-    return isinstance(value, types.FunctionType) and not value.__module__.startswith(ours)
+    return isinstance(value, types.FunctionType) and not (value.__module__ or "").startswith(ours)
 
 
 def is_intrinsic(value: object) -> bool:
     """A function of `lastput.lang`."""
-    return isinstance(value, types.FunctionType) and value.__module__.startswith("lastput.lang.")
+    return isinstance(value, types.FunctionType) and (value.__module__ or "").startswith("lastput.lang.")
 
 
 class Names:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from lastput.lang.errors import ModelError, UsageError
@@ -18,6 +20,8 @@ from lastput.simulate.given import arguments, raw_value, returns_nothing
 from lastput.simulate.machine import Machine
 from lastput.simulate.memory import LIVE, Memory
 from lastput.simulate.pointer import Pointer, number
+
+PACKAGE = str(Path(__file__).parents[1]) + os.sep
 
 
 def build(scenario: Scenario, variant: str | None, settings: Mapping[str, Value]) -> World:
@@ -47,13 +51,13 @@ def _where(error: Exception) -> str:
     """`file:line: ` of the innermost line of the user's; of the innermost model, if there is none."""
     frames = traceback.extract_tb(error.__traceback__)
     models = [f for f in frames if not _machinery(f.filename)]
-    users = [f for f in models if "/lastput/" not in f.filename]
+    users = [f for f in models if not f.filename.startswith(PACKAGE)]
     found = (users or models)[-1:]
     return f"{found[0].filename}:{found[0].lineno}: " if found else ""
 
 
 def _machinery(filename: str) -> bool:
-    return "/lastput/lang/" in filename or "/lastput/simulate/" in filename
+    return filename.startswith((f"{PACKAGE}lang{os.sep}", f"{PACKAGE}simulate{os.sep}"))
 
 
 def _what(error: Exception) -> str:
