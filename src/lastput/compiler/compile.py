@@ -33,8 +33,8 @@ from lastput.engine.model import NativeModel
 from lastput.lang.options import configuration
 from lastput.lang.world import World
 
-INLINE_LIMIT = 150
-"""Up to so many steps LLVM may merge them all into `expand`: faster code, but slower to compile."""
+THOROUGH_LIMIT = 150
+"""Models of more switch points are compiled quickly rather than thoroughly: see `native`."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def _make(world: World) -> cache.Artifact:
     front = analyse(world)
     module = str(expand.build_module(front.driver))
     count = sum(len(t.positions) for t in front.layout.threads)
-    code = native.compile_object(module, inline=count <= INLINE_LIMIT)
+    code = native.compile_object(module, thorough=count <= THOROUGH_LIMIT)
     driver = front.driver
     return cache.Artifact(
         code=code,
