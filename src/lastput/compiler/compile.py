@@ -140,15 +140,21 @@ def analyse(world: World) -> FrontEnd:
     for p in world.properties:
         lowerer = Lowerer(world, typed.__getitem__, places, thread=0, task=0, atomic=True)
         flow = place_points(lowerer.lower(p.name, p.function, p.args))
-        source = source_of(p.function)
-        frame = ir.Frame(source.name, source.filename, source.tree.lineno)
+        frame = _frame(p.function)
         code = sites.code(p.kind if p.kind != "reachable" else "unreachable", p.name, ir.Where((frame,)))
         what: Any = "reachable" if p.kind == "reachable" else "property"
         conditions.append(expand.Condition(p, flow, code, places.number(frame, what, p.name)))
     deadlock = sites.code("deadlock", "no thread can go on", None)
     sets = find_values([*flows, *(c.flow for c in conditions)], world)
     layout = steps.lay_out(world, flows, sets)
-    return FrontEnd(world, typed, flows, places, expand.Driver(layout, conditions, sites, deadlock))
+    ran = [places.number(_frame(t.function), "thread", t.name) for t in world.threads]
+    return FrontEnd(world, typed, flows, places, expand.Driver(layout, conditions, sites, deadlock, ran))
+
+
+def _frame(function: Callable[..., Any]) -> ir.Frame:
+    """Where a function begins."""
+    source = source_of(function)
+    return ir.Frame(source.name, source.filename, source.tree.lineno)
 
 
 def _type_all(world: World) -> dict[Callable[..., Any], Function]:

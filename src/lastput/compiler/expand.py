@@ -39,6 +39,8 @@ class Driver:
     conditions: list[Condition]
     sites: Sites
     deadlock: int
+    ran: list[int]
+    """Of each thread, the coverage place that tells that it took a step."""
     max_successors: int = 0
     max_events: int = 0
 
@@ -206,6 +208,7 @@ class ExpandCode(MemoryCode):
             with b.if_else(b.icmp_unsigned("==", result, const(1))) as (made, broken):
                 with made:
                     count = b.load(self.made)
+                    b.store(ll.Constant(I8, 1), self._mark(self.driver.ran[thread]))
                     b.store(self._label(thread), b.gep(self.labels, [count], inbounds=True))
                     b.store(b.add(count, const(1)), self.made)
                 with broken:

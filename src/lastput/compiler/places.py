@@ -8,12 +8,12 @@ from typing import Literal
 
 from lastput.compiler.ir import Frame
 
-What = Literal["line", "branch taken", "branch not taken", "reachable", "property"]
+What = Literal["line", "branch taken", "branch not taken", "reachable", "property", "thread"]
 
 
 @dataclass(frozen=True)
 class Place:
-    """A line, one way of a branch, or a property; `text` is the source line."""
+    """A line, one way of a branch, a property or a thread; `text` is the source line or the name."""
 
     file: str
     line: int
