@@ -87,9 +87,14 @@ class Source:
         return {name: c.cell_contents for name, c in zip(code.co_freevars, cells, strict=True)}
 
 
-@functools.cache
 def _module_tree(filename: str) -> ast.Module:
-    return ast.parse("".join(linecache.getlines(filename)), filename)
+    return _parsed("".join(linecache.getlines(filename)), filename)
+
+
+@functools.cache
+def _parsed(text: str, filename: str) -> ast.Module:
+    # By text: a file may be edited, and loaded again, while we run.
+    return ast.parse(text, filename)
 
 
 def _definition(filename: str, function: types.FunctionType) -> ast.FunctionDef:

@@ -127,9 +127,14 @@ def _spans(node: ast.stmt, line: int) -> bool:
     return node.lineno <= line <= (node.end_lineno or node.lineno)
 
 
-@functools.cache
 def _nodes(file: str) -> tuple[ast.AST, ...]:
+    return _nodes_of("".join(linecache.getlines(file)))
+
+
+@functools.cache
+def _nodes_of(text: str) -> tuple[ast.AST, ...]:
+    # By text: a file may be edited, and checked again, while we run.
     try:
-        return tuple(ast.walk(ast.parse("".join(linecache.getlines(file)))))
+        return tuple(ast.walk(ast.parse(text)))
     except (SyntaxError, ValueError):
         return ()

@@ -38,7 +38,7 @@ CHECK, SHIFT_LEFT, SHIFT_RIGHT, CAST, LOOP, REF, REF_ITEM = HELPERS = (
 def definition(function: Callable[..., Any]) -> ast.FunctionDef:
     """A fresh copy of the function's syntax tree; UsageError if its source cannot be found."""
     code = function.__code__
-    for node in _functions(code.co_filename):
+    for node in _functions("".join(linecache.getlines(code.co_filename))):
         first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
         if node.name == function.__name__ and first == code.co_firstlineno:
             return copy.deepcopy(node)
@@ -46,8 +46,8 @@ def definition(function: Callable[..., Any]) -> ast.FunctionDef:
 
 
 @functools.cache
-def _functions(filename: str) -> list[ast.FunctionDef]:
-    source = "".join(linecache.getlines(filename))
+def _functions(source: str) -> list[ast.FunctionDef]:
+    # By text: a file may be edited, and loaded again, while we run.
     return [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
 
 
