@@ -144,6 +144,9 @@ class ExpressionTyper(CallTyper):
             self.source.fail(
                 node, "a string is not a value of the language", "compare with `==` to an option"
             )
+        if hasattr(value, "_address"):  # what s.new() gave, seen from a function inside the scenario's
+            remedy = f"make it a parameter, and pass it: s.thread(name, f, {name})"
+            self.source.fail(node, f"{name} is an object of the set-up, not of the model", remedy)
         self.source.fail(
             node,
             f"{name} is a Python {type(value).__name__}, which the language has no use for",

@@ -106,6 +106,7 @@ class StatementTyper(ExpressionTyper):
 
     def _refuse_statement(self, node: ast.stmt) -> NoReturn:
         told = {
+            ast.TryStar: ("exceptions are not in the language", "return an error code, as C does"),
             ast.Try: ("exceptions are not in the language", "return an error code, as C does"),
             ast.Raise: ("exceptions are not in the language", "use BUG_ON, assert or an error code"),
             ast.Delete: ("`del` is not in the language", "use kfree for memory"),

@@ -260,7 +260,24 @@ class StructDef:
                 raise self._no_field(name, value)
         if not declared:
             raise mistake(self.cls, None, "line", f"struct {self.name} has no fields", "declare at least one")
-        return {name: self._field(name, hint) for name, hint in declared.items()}
+        found = {name: self._field(name, hint) for name, hint in declared.items()}
+        if self.over is not None:
+            self._lies_over(list(found.values()), self.over)
+        return found
+
+    def _lies_over(self, fields: list[Field], over: StructDef) -> None:
+        """Refuse an overlay whose fields are not those of the struct below, in order and type."""
+        below = list(over.fields().values())
+        for i, mine in enumerate(fields):
+            if i >= len(below) or not _same_cell(mine.type, below[i].type):
+                there = (
+                    f"whose field {i + 1} is {below[i].type}" if i < len(below) else "which ends before it"
+                )
+                told = f"{self.name} lies over {over.name}, {there}", "use the same types in order"
+                raise mistake(self.cls, mine.name, "annotation", *told)
+        if len(fields) < len(below):
+            told = f"{self.name} lies over {over.name}, which has {len(below)} fields", "declare them all"
+            raise mistake(self.cls, None, "line", *told)
 
     def _no_field(self, name: str, value: object) -> LastputError:
         if isinstance(value, types.FunctionType):
@@ -270,6 +287,8 @@ class StructDef:
 
     def _field(self, name: str, declared: Any) -> Field:
         text = declared if isinstance(declared, str) else getattr(declared, "__name__", str(declared))
+        if name in ("_address", "_struct"):  # attributes of pointers under CPython
+            raise mistake(self.cls, name, "line", f"a field cannot be called {name}", "use another name")
         hint = self._evaluated(name, declared)
         length = self._length(name, hint, text)
         try:
@@ -321,6 +340,11 @@ class StructDef:
             told = f"the length of {name} is {count!r}", "use a number, 0 or more"
             raise mistake(self.cls, name, "value", *told)
         return count
+
+
+def _same_cell(a: FieldKind, b: FieldKind) -> bool:
+    """Whether two fields are stored alike: the same type, or pointers to structs."""
+    return a == b or (isinstance(a, PtrType) and isinstance(b, PtrType))
 
 
 def _is_machinery(name: str) -> bool:

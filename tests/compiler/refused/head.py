@@ -31,6 +31,7 @@ from lastput.lang import (
     nr_threads,
     option,
     options,
+    overlay,
     ptr,
     ref,
     reinterpret,
