@@ -69,7 +69,9 @@ class Lowerer:
         if self._body(typed.body):
             self._emit(ir.Jump(where, end))
         self.block = end
-        self._emit(ir.End(where, result))
+        last = typed.source.tree.end_lineno or typed.source.tree.lineno
+        ending = Frame(typed.source.name, typed.source.filename, last)
+        self._emit(ir.End(Where((ending,)), result))
         return Flow(name, entry)
 
     # -- plumbing ------------------------------------------------------------------------------
