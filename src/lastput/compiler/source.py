@@ -64,14 +64,14 @@ class Source:
         """Annotations of parameters and result, evaluated."""
         try:
             return typing.get_type_hints(self.function, localns=self._closure(), include_extras=True)
-        except Exception:  # annotations are the user's code
+        except Exception as error:  # annotations are the user's code
             args = self.tree.args
             for arg in [*args.posonlyargs, *args.args]:
                 if arg.annotation is not None:
                     self.evaluate(arg.annotation)
             if self.tree.returns is not None:
                 self.evaluate(self.tree.returns)
-            raise
+            self.fail(self.tree, f"an annotation has no meaning: {error}", "import or mend the name")
 
     def evaluate(self, node: ast.expr) -> Any:
         """Value of an annotation inside the function."""

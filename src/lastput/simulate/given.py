@@ -34,7 +34,16 @@ def raw_value(what: str, want: ScalarType, value: Any) -> int:
     if not _fits(have, value, want):
         shown = value if have is None else have
         raise UsageError(f"{what} is {_plain(want)}, this is {shown}")
+    if not -(1 << 63) <= raw < (1 << 63 if want == INT else 1 << 64):
+        raise UsageError(f"{what}: {raw} does not fit 64 bits")
     return raw
+
+
+def task_address(what: str, task: Any) -> int:
+    """The address of a thread's `task=`; UsageError for what is no object."""
+    if not (task is None or isinstance(task, (Pointer, Static))):
+        raise UsageError(f"{what}: task={task!r} is not an object of the model")
+    return number(task)
 
 
 def arguments(what: str, function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[int, ...]:
@@ -43,6 +52,8 @@ def arguments(what: str, function: Callable[..., Any], args: tuple[Any, ...]) ->
         raise UsageError(f"{what}: {function!r} is not a function of the model")
     if function.__name__ == "<lambda>":
         raise UsageError(f"{what}: a lambda is not a model function: write one, with def")
+    if not is_model_function(function):
+        raise UsageError(f"{what}: {function.__name__} is an intrinsic: write a model function that calls it")
     name, wanted = function.__name__, list(inspect.signature(function).parameters)
     if len(wanted) != len(args):
         plural = "" if len(wanted) == 1 else "s"

@@ -16,11 +16,13 @@ from lastput.lang.scenario import Scenario
 from lastput.lang.types import ArrayType, ScalarType, StructDef, struct_of
 from lastput.lang.world import Property, ThreadSpec, World
 from lastput.simulate.fault import Fault
-from lastput.simulate.given import arguments, raw_value, returns_nothing
+from lastput.simulate.given import arguments, raw_value, returns_nothing, task_address
 from lastput.simulate.machine import Machine
 from lastput.simulate.memory import LIVE, Memory
-from lastput.simulate.pointer import Pointer, number
+from lastput.simulate.pointer import Pointer
 
+MOST_THREADS = 63
+"""How many bits a mask of threads has in a signed integer of 64 bits."""
 PACKAGE = str(Path(__file__).parents[1]) + os.sep
 
 
@@ -172,9 +174,14 @@ class Builder:
         """A thread that runs `function(*args)`."""
         if any(spec.name == name for spec in self._world.threads):
             raise UsageError(f"two threads are called {name}")
+        if not isinstance(name, str):
+            raise UsageError(f"thread {name!r}: the name comes first, as a string")
         raw = arguments(f"thread {name}", function, args)
         index = len(self._world.threads)
-        self._world.threads.append(ThreadSpec(index, name, function, raw, number(task), daemon))
+        if index == MOST_THREADS:
+            raise UsageError(f"thread {name}: a mask of threads has {MOST_THREADS} bits; no more threads")
+        address = task_address(f"thread {name}", task)
+        self._world.threads.append(ThreadSpec(index, name, function, raw, address, daemon))
 
     def invariant(self, function: Callable[..., Any], *args: Any) -> None:
         """`function(*args)` is true in every state."""
