@@ -70,7 +70,7 @@ def test_max_memory(memory: int) -> None:
 
 RESIDENT = """
 import re, sys
-from engine.toys import grid
+from tests.engine.toys import grid
 from lastput.engine.search import Limits, search
 
 def kilobytes(name):
@@ -87,7 +87,7 @@ print(outcome.stop, (kilobytes("VmHWM") - before) * 1024)
 @pytest.mark.parametrize("memory", [30_000_000, 250_000_000])
 def test_resident_memory_stays_below_the_limit(memory: int) -> None:
     command = [sys.executable, "-c", RESIDENT, str(memory)]
-    folder = Path(__file__).parents[1]
+    folder = Path(__file__).parents[2]
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     stop, grown = run.stdout.split()
     assert stop == "max-memory"

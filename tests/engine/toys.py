@@ -183,6 +183,9 @@ def plain(model: NativeModel, *, keep_going: bool = False) -> Plain:
                     known[thread] = min(known.get(thread, longer), longer)
         if finals and result.best is None:
             result.best = min(finals, key=lambda f: (len(f[1]), f[0], f[1], f[2]))
+            if result.best[3] is not None:
+                # States of the next level that are violations are reached in as many steps.
+                result.best = min([result.best, *_violating_states(model, following)], key=_rank)
             if not keep_going:
                 paths = following
                 result.levels += [len(paths)] if paths else []
@@ -190,6 +193,18 @@ def plain(model: NativeModel, *, keep_going: bool = False) -> Plain:
         paths = following
     result.coverage = coverage[: model.coverage].tobytes()
     return result
+
+
+def _rank(final):
+    return final[:3]
+
+
+def _violating_states(model: NativeModel, following: dict):
+    for state, ways in following.items():
+        _, events = _expand(model, state, np.zeros(max(1, model.coverage), np.uint8))
+        for thread, choice, code in events:
+            if thread == STATE_EVENT and code not in model.bounds:
+                yield from (_final(way, thread, choice, code) for way in ways.values())
 
 
 def _extend(way, thread: int, choice: int):

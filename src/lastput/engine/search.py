@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from lastput.engine.expander import Expander
 from lastput.engine.memory import available
-from lastput.engine.model import NativeModel
+from lastput.engine.model import STATE_EVENT, NativeModel
 from lastput.engine.outcome import Limits, Outcome, Progress, Stop, Violation
 from lastput.engine.shortest import shortest, spare_bytes
 from lastput.engine.store import Store
@@ -195,11 +195,38 @@ class _Search:
         return None
 
     def _shortest(self) -> Violation:
+        """The best violation: of the first level that has any, or a violating state just after it."""
         assert self.violated_level is not None
-        found, taken = shortest(
-            self.model, self.store, self.expander, self.levels[: self.violated_level + 1], self._interrupted
-        )
-        self.peak = self.store.bytes + self.expander.bytes + taken
+        level = self.violated_level
+        found = self._schedule(level)
+        covered = self.expander.coverage.copy()
+        if found.thread is not None and not self.full and self._violating_state(level + 1):
+            # A step that ends in a violating state is as short as a step that is itself a violation.
+            other = self._schedule(level + 1)
+            found = min(found, other, key=lambda v: (v.switches, v.schedule, v.code))
+        self.expander.coverage[:] = covered
+        return found
+
+    def _schedule(self, level: int) -> Violation:
+        sizes = [*self.levels, self.store.count - sum(self.levels)]
+        found, taken = shortest(self.model, self.store, self.expander, sizes[: level + 1], self._interrupted)
+        self.peak = max(self.peak, self.store.bytes + self.expander.bytes + taken)
+        return found
+
+    def _violating_state(self, level: int) -> bool:
+        """Whether a state of `level`, which may not have been expanded yet, is itself a violation."""
+        first = sum(self.levels[:level])
+        end = first + self.levels[level] if level < len(self.levels) else self.store.count
+        found = False
+        while first < end and not found:
+            self._interrupted()
+            n = min(self.expander.batch, end - first)
+            _, events = self.expander.run(self.store.states, first, n)
+            found = any(
+                label >> 16 & 0xFFFF == STATE_EVENT and code not in self.model.bounds
+                for label, code in self.expander.events[:events].tolist()
+            )
+            first += n
         return found
 
     def _interrupted(self) -> None:

@@ -11,7 +11,7 @@ number and a set of threads per state hold it (`kernels.relax`).
 Of all schedules of least length, then least switches, the canonical one is taken: at each step the
 smallest (thread, choice), at the end the smallest (thread, choice, code). A level in which a state itself is
 violating (an event of STATE_EVENT) ends there; violating steps from the same level are one step longer. A
-violating state of the next level is as short as a violating step of this one, but is not looked for.
+violating state of the next level is as short as a violating step of this one: `search` compares the two.
 
 A schedule of more than 65,534 switches is still a shortest one, perhaps not with the fewest switches; the
 same holds for more than 64 threads.
