@@ -295,7 +295,7 @@ FAULTS: list[tuple[Any, str, int]] = [
     (before_the_start, "null-deref", 1),
     (unborn, "out-of-bounds", 2),
     (uninit, "uninit", 2),
-    (wild_pointer, "out-of-bounds", 1),
+    (wild_pointer, "out-of-bounds", 0),
     (call_null, "bad-call", 1),
     (hold_at_exit, "lock-held-at-exit", 1),
     (read_hold_at_exit, "lock-held-at-exit", 2),

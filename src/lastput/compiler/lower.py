@@ -508,8 +508,14 @@ class Lowerer:
         return dst if known is None else known
 
     def _known(self, place: tree.Place, address: Operand) -> int | None:
-        """Value of a const field whose address is known."""
-        return self.world.memory.get(address) if place.const and isinstance(address, int) else None
+        """Value of a const field whose address is known, and is an address of that very field."""
+        if not place.const or not isinstance(address, int):
+            return None
+        found = self.world.space.find(address)
+        if found is None:
+            return None
+        cell = self.world.space.layout.cells(found.struct)[address - found.base]
+        return self.world.memory.get(address) if cell.view == view_of(place.owner, place.field) else None
 
     def _freeable(self, address: Operand) -> bool:
         found = self.world.space.find(address) if isinstance(address, int) else None
@@ -517,8 +523,11 @@ class Lowerer:
 
     def _offset(self, node: tree.Offset, where: Where) -> Operand:
         base = self.value(node.base)
-        if node.cells == 0 or isinstance(base, int):
-            return base + node.cells if isinstance(base, int) else base
+        if isinstance(base, int):
+            moved = base + node.cells
+            return moved if node.cells >= 0 else self._inside(moved, where)
+        if node.cells == 0:
+            return base
         dst = self._reg("address")
         self._emit(ir.Element(where, dst, base, node.cells, 1, None, checked=node.cells < 0))
         return dst
@@ -527,10 +536,19 @@ class Lowerer:
         base, index = self.value(node.base), self.value(node.index)
         known = isinstance(index, int) and (node.count is None or 0 <= index < node.count)
         if isinstance(base, int) and isinstance(index, int) and known:
-            return base + index * node.stride
+            moved = base + index * node.stride
+            return moved if node.count is not None else self._inside(moved, where)
         dst = self._reg("element")
         self._emit(ir.Element(where, dst, base, index, node.stride, node.count, checked=node.count is None))
         return dst
+
+    def _inside(self, address: int, where: Where) -> int:
+        """The known result of pointer arithmetic; a violation if it leaves memory."""
+        if 0 <= address <= self.world.space.end:
+            return address
+        self._emit(ir.Fail(where, "out-of-bounds", "pointer arithmetic leaves memory"))
+        self.block = self._new_block("dead")
+        return 0
 
     def _binary(self, where: Where, op: str, a: Operand, b: Operand) -> Operand:
         if isinstance(a, int) and isinstance(b, int):

@@ -81,7 +81,10 @@ def _move_to_uses(home: Block, element: ir.Element, uses: _Uses) -> None:
 def _undisturbed(block: Block, element: ir.Element, source: Reg) -> bool:
     """`source` keeps its value from the address's computation to its last use."""
     first = next(i for i, instr in enumerate(block.code) if instr is element)
-    last = max(i for i, instr in enumerate(block.code) if element.dst in ir.reads(instr))
+    # None when what read it was an address that nobody needed, and is gone.
+    last = max((i for i, instr in enumerate(block.code) if element.dst in ir.reads(instr)), default=None)
+    if last is None:
+        return True
     return first < last and all(ir.writes(i) is not source for i in block.code[first:last])
 
 

@@ -146,16 +146,23 @@ class Machine:
         """Pointer arithmetic."""
         if isinstance(pointer, Static):
             pointer = self.static(pointer)
-        if not isinstance(pointer, Pointer):
-            raise TypeError("at needs a pointer to a struct")
-        return Pointer(pointer._struct, pointer._address + index * self.layout.size(pointer._struct))
+        if isinstance(pointer, CellPointer):
+            return CellPointer(pointer._type, self._inside(pointer._address + index))
+        address = pointer._address + index * self.layout.size(pointer._struct)
+        return Pointer(pointer._struct, self._inside(address))
+
+    def _inside(self, address: int) -> int:
+        """The result of pointer arithmetic; Fault at once if it leaves memory."""
+        if not 0 <= address <= self.world.space.end:
+            raise Fault("out-of-bounds", "pointer arithmetic leaves memory", address)
+        return address
 
     def container_of(self, pointer: Any, struct: StructDef, member: Callable[[Any], Any]) -> Any:
         """The struct that embeds what `pointer` points at."""
         inner = self._designate(lambda: member(Pointer(struct, FAR)))
         if not isinstance(inner, (Number, Place, Array)):
             raise TypeError("container_of needs a member: container_of(p, T, lambda t: t.member)")
-        return Pointer(struct, number(pointer) - (inner._address - FAR))
+        return Pointer(struct, self._inside(number(pointer) - (inner._address - FAR)))
 
     def reinterpret(self, struct: StructDef, pointer: Any) -> Any:
         """C's pointer cast."""
