@@ -145,8 +145,9 @@ def analyse(world: World) -> FrontEnd:
         what: Any = "reachable" if p.kind == "reachable" else "property"
         conditions.append(expand.Condition(p, flow, code, places.number(frame, what, p.name)))
     deadlock = sites.code("deadlock", "no thread can go on", None)
-    sets = find_values([*flows, *(c.flow for c in conditions)], world)
-    layout = steps.lay_out(world, flows, sets)
+    asked = [c.flow for c in conditions]
+    sets = find_values([*flows, *asked], world)
+    layout = steps.lay_out(world, flows, asked, sets)
     ran = [places.number(_frame(t.function), "thread", t.name) for t in world.threads]
     return FrontEnd(world, typed, flows, places, expand.Driver(layout, conditions, sites, deadlock, ran))
 

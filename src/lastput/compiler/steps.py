@@ -78,12 +78,12 @@ class StateLayout:
         return list(enumerate(self.world.space.layout.cells(placed.struct), placed.base))
 
 
-def lay_out(world: World, flows: list[Flow], sets: ValueSets) -> StateLayout:
-    """Positions of all threads and bits of all cells."""
+def lay_out(world: World, flows: list[Flow], conditions: list[Flow], sets: ValueSets) -> StateLayout:
+    """Positions of all threads, and bits of all cells. `conditions` are the flows of the properties."""
     layout, words = StateLayout(world, sets), Words()
     for spec, flow in zip(world.threads, flows, strict=True):
         layout.threads.append(_thread(spec, flow, layout, words))
-    layout.stray = stray_cells(flows, sets)
+    layout.stray = stray_cells([*flows, *conditions], sets)
     born = {i.struct for i in _all(flows) if isinstance(i, ir.Alloc)}
     raw = {i.struct for i in _all(flows) if isinstance(i, ir.Alloc) and not i.zero}
     for placed in world.space.objects:
