@@ -179,6 +179,10 @@ class MemoryCode:
             bit = self.get(self.layout.initialised[address])
             unset = self.builder.icmp_unsigned("==", bit, const(0))
             self.fail(unset, "uninit", f"{name} is read before it is written", where)
+        return self._content(address)
+
+    def _content(self, address: int) -> ll.Value:
+        """What the cell at `address` holds, unchecked."""
         place = self.layout.cells.get(address)
         return const(self.layout.fixed[address]) if place is None else self.get(place)
 
@@ -188,8 +192,6 @@ class MemoryCode:
         status = self.layout.status.get(placed.base)
         if status is not None:
             self.check_status(self.get(status), name, where)
-        elif not placed.live:
-            self.fail(ll.Constant(ll.IntType(1), 1), "out-of-bounds", f"{name}: not allocated", where)
 
     def check_status(self, status: ll.Value, name: str, where: Where) -> None:
         """Leave if an object of this status may not be accessed."""
@@ -224,9 +226,11 @@ class MemoryCode:
         """Conditions under which a lock in `placed` is held (by `thread`, or by anyone)."""
         b, found = self.builder, []
         for address, cell in self.layout.object_cells(placed):
-            if not isinstance(cell.type, (HolderType, HoldersType)) or address not in self.layout.cells:
+            if not isinstance(cell.type, (HolderType, HoldersType)):
                 continue
-            value = self.get(self.layout.cells[address])
+            if self.layout.fixed.get(address) == 0:
+                continue
+            value = self._content(address)
             if thread is None:
                 found.append(b.icmp_unsigned("!=", value, const(0)))
             elif isinstance(cell.type, HolderType):

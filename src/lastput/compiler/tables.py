@@ -59,9 +59,15 @@ def build_tables(layout: StateLayout) -> Tables:
     size = layout.world.space.end + 1
     tables = Tables([0] * size, [0] * size, [0] * size)
     for placed in layout.world.space.objects:
-        for address, cell in layout.object_cells(placed):
+        # A slot that no code allocates stays unborn: unmapped memory.
+        for address, cell in layout.object_cells(placed) if exists(layout, placed) else ():
             _enter(tables, layout, placed, address, cell)
     return tables
+
+
+def exists(layout: StateLayout, placed: Object) -> bool:
+    """Whether the object is there in some state."""
+    return placed.live or placed.base in layout.status
 
 
 def _enter(tables: Tables, layout: StateLayout, placed: Object, address: int, cell: Cell) -> None:
