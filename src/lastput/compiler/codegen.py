@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from llvmlite import ir as ll
 
-from lastput.compiler import ir
+from lastput.compiler import arithmetic, ir
 from lastput.compiler.helper_code import HelperFunctions
 from lastput.compiler.ir import Block, Operand, Point, Reg, Where
 from lastput.compiler.memory_code import EVENT, I8, I64, MemoryCode, Sites, const
@@ -22,11 +22,13 @@ from lastput.compiler.packing import Field
 from lastput.compiler.ranges import cell_range
 from lastput.compiler.steps import FREED, LIVE, UNBORN, StateLayout, ThreadProgram
 from lastput.compiler.tables import Tables
-from lastput.lang.types import BoolType, IntType, ScalarType
+from lastput.lang.types import BoolType, CellType, IntType, PtrType
 
 STEP = ll.FunctionType(I64, [I64.as_pointer(), I64.as_pointer(), I64, I64.as_pointer(), I8.as_pointer()])
 FUEL = 10_000
 """Loop iterations within one step before it counts as a soft lockup."""
+MAX_CHOICES = 256
+"""Combinations of choices within one step before it counts as a bound of the model."""
 
 
 @dataclass
@@ -311,14 +313,10 @@ class StepCode(MemoryCode):
 
     def _do_Wrap(self, instr: ir.Wrap) -> None:
         value = self._value(instr.a)
-        self._fits(value, instr.type, "wrap()", instr.where)
-        self._write_result(instr.dst, self._wrapped(value, instr.type))
-
-    def _fits(self, value: ll.Value, kind: IntType, name: str, where: Where) -> None:
-        """Values of a u64 from 2**63 up have no place in the language's 64 signed bits."""
-        if kind.bits == 64 and not kind.signed:
+        if _is_u64(instr.type):
             negative = self.builder.icmp_signed("<", value, const(0))
-            self.fail(negative, "range", f"{name} would exceed 2**63 - 1", where)
+            self.fail(negative, "range", "wrap() would exceed 2**63 - 1", instr.where)
+        self._write_result(instr.dst, self._wrapped(value, instr.type))
 
     def _wrapped(self, value: ll.Value, kind: IntType) -> ll.Value:
         b = self.builder
@@ -347,30 +345,35 @@ class StepCode(MemoryCode):
         self._write_result(instr.dst, self.load(self._address(instr.address), instr))
 
     def _do_Store(self, instr: ir.Store) -> None:
-        address = self._address(instr.address)
-        value = self._converted(self._value(instr.value), instr.type, instr)
-        self.store(address, value, instr)
-
-    def _converted(self, value: ll.Value, kind: ScalarType, instr: ir.Store) -> ll.Value:
-        b = self.builder
-        if isinstance(kind, IntType) and kind.limit is None:
-            self._fits(value, kind, instr.name, instr.where)
-            return self._wrapped(value, kind)
+        value, kind = self._value(instr.value), instr.type
         if isinstance(kind, BoolType):
-            return b.zext(b.icmp_unsigned("!=", value, const(0)), I64)
-        low, high = cell_range(kind, self.layout.world)
-        outside = b.icmp_unsigned(">", value, const(high))
-        self.fail(outside, "range", f"{instr.name} leaves {low}..{high}", instr.where)
-        return value
+            value = self.builder.zext(self.builder.icmp_unsigned("!=", value, const(0)), I64)
+        elif isinstance(kind, IntType) and kind.limit is None and not _is_u64(kind):
+            value = self._wrapped(value, kind)
+        else:
+            self._refuse_outside(value, instr)
+        self.store(self._address(instr.address), value, instr)
+
+    def _refuse_outside(self, value: ll.Value, instr: ir.Store) -> None:
+        """Leave if a cell of this type cannot hold `value`, unless the address is wrong already."""
+        _, high = cell_range(instr.type, self.layout.world)
+        high = min(high, arithmetic.HIGH)
+        pointer = isinstance(instr.type, (PtrType, CellType))
+        with self.builder.if_then(self.builder.icmp_unsigned(">", value, const(high)), likely=False):
+            # What is wrong with the address comes first; the state that this makes is given up.
+            self.store(self._address(instr.address), const(0), instr)
+            self._stop("out-of-bounds" if pointer else "range", f"{instr.name} leaves 0..{high}", instr.where)
 
     def _do_Choose(self, instr: ir.Choose) -> None:
         b = self.builder
         count = self._value(instr.count)
         self.fail(b.icmp_signed("<", count, const(1)), "range", "choose() of nothing", instr.where)
-        left = b.load(self._left)
+        left, radix = b.load(self._left), b.load(self.radix)
+        many = b.icmp_unsigned(">", count, b.udiv(const(MAX_CHOICES), radix))
+        self.fail(many, "range", f"more than {MAX_CHOICES} choices in one step", instr.where)
         self._write_result(instr.dst, b.urem(left, count))
         b.store(b.udiv(left, count), self._left)
-        b.store(b.mul(b.load(self.radix), count), self.radix)
+        b.store(b.mul(radix, count), self.radix)
 
     def _do_Alloc(self, instr: ir.Alloc) -> None:
         b, done = self.builder, self.function.append_basic_block("allocated")
@@ -416,6 +419,11 @@ class StepCode(MemoryCode):
         b.position_at_end(wrong)
         self._stop("invalid-free", name, instr.where)
         b.position_at_end(done)
+
+
+def _is_u64(kind: IntType) -> bool:
+    """Its values from 2**63 up have no place in the language's 64 signed bits."""
+    return kind.bits == 64 and not kind.signed
 
 
 def segment_code(segment: Segment) -> list[tuple[Block, int, int]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from llvmlite import ir as ll
 
 from lastput.compiler import ir
-from lastput.compiler.codegen import Segment, StepCode, has_choice, segment_instructions
+from lastput.compiler.codegen import MAX_CHOICES, Segment, StepCode, has_choice, segment_instructions
 from lastput.compiler.helper_code import HelperFunctions
 from lastput.compiler.ir import Flow
 from lastput.compiler.memory_code import EVENT, I8, I64, MemoryCode, Sites, const
@@ -16,8 +16,6 @@ from lastput.compiler.tables import Tables, build_tables
 from lastput.lang.world import Property
 
 STATE_EVENT = 0xFFFF
-MAX_CHOICES = 256
-"""Bound of the choices of one step when it is not known from the code."""
 WORDS = I64.as_pointer()
 
 
@@ -86,7 +84,8 @@ def _choices(segment: Segment) -> int:
     if not chooses:
         return 1
     (first, *more) = chooses
-    return first.count if not more and isinstance(first.count, int) else MAX_CHOICES
+    known = first.count if not more and isinstance(first.count, int) else MAX_CHOICES
+    return min(known, MAX_CHOICES)
 
 
 def _start(driver: Driver, lookup: Tables, helpers: HelperFunctions, program: ThreadProgram) -> None:
@@ -196,7 +195,6 @@ class ExpandCode(MemoryCode):
         b = self.builder
         radix, most = b.load(self.radix), b.load(self.most)
         most = b.select(b.icmp_unsigned(">", radix, most), radix, most)
-        most = b.select(b.icmp_unsigned(">", most, const(MAX_CHOICES)), const(MAX_CHOICES), most)
         b.store(most, self.most)
         choice = b.add(b.load(self.choice), const(1))
         b.store(choice, self.choice)
@@ -247,15 +245,13 @@ class ExpandCode(MemoryCode):
             self._event(STATE_EVENT, code)
 
     def _look_for(self, condition: Condition, function: ll.Function) -> None:
-        """Mark the coverage place of a reachable condition once it has held."""
+        """Mark the coverage place of a reachable condition that holds; an event if it cannot be evaluated."""
         b = self.builder
-        mark = self._mark(condition.place)
-        with b.if_then(b.icmp_unsigned("==", b.load(mark), ll.Constant(I8, 0))):
-            result = self._call_property(function)
-            with b.if_then(b.icmp_unsigned("==", result, const(1))):
-                b.store(ll.Constant(I8, 1), mark)
-            with b.if_then(b.icmp_unsigned("==", b.and_(result, const(3)), const(EVENT)), likely=False):
-                self._event(STATE_EVENT, b.lshr(result, const(8)))
+        result = self._call_property(function)
+        with b.if_then(b.icmp_unsigned("==", result, const(1))):
+            b.store(ll.Constant(I8, 1), self._mark(condition.place))
+        with b.if_then(b.icmp_unsigned("==", b.and_(result, const(3)), const(EVENT)), likely=False):
+            self._event(STATE_EVENT, b.lshr(result, const(8)))
 
     def _stuck(self) -> None:
         """No step is possible: a deadlock, or the end with its conditions."""

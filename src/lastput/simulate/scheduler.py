@@ -7,6 +7,7 @@ do that operation and all that follows up to the next one.
 from __future__ import annotations
 
 import contextvars
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ from lastput.simulate.fault import Fault, Frame
 from lastput.simulate.machine import Machine, Operation
 from lastput.simulate.pointer import Pointer
 from lastput.simulate.program import Program
+
+CHOICE_LIMIT = 256
+"""Combinations of choices within one step; more is a bound of the model."""
 
 
 class Thread:
@@ -256,6 +260,8 @@ class Scheduler(Machine):
         if n < 1:
             raise UsageError(f"choose({n}): there must be something to choose")
         self.point(Operation("choose", (n,)))
+        if math.prod(self.radices) * n > CHOICE_LIMIT:
+            raise Fault("range", f"more than {CHOICE_LIMIT} choices in one step")
         self.choice, digit = divmod(self.choice, n)
         self.radices.append(n)
         self.note("choose", n, None, digit, False)
