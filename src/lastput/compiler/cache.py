@@ -1,22 +1,25 @@
 """The cache of compiled models, so that a second run starts at once.
 
-An artifact is found by scenario, configuration and machine, and used only if every source file that
-went into it, and lastput itself, still has the same content. Entries are pickles in the user's own
-cache directory (XDG_CACHE_HOME, or ~/.cache), written atomically; LASTPUT_CACHE=off disables it.
+An artifact is found by all that it was made from: the typed trees, in which every option and constant
+is resolved, whatever module it came from; the world; the text of the source files, which reports quote;
+lastput itself and the machine. Entries are pickles in the user's own cache directory (XDG_CACHE_HOME,
+or ~/.cache), written atomically; LASTPUT_CACHE=off disables it.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
 import os
 import pickle
 import tempfile
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import lastput
-from lastput.compiler import native
+from lastput.compiler import native, tree
 from lastput.compiler.memory_code import Site
 from lastput.compiler.places import Place
 from lastput.lang.world import World
@@ -34,7 +37,6 @@ class Artifact:
     sites: list[Site]
     places: list[Place]
     witnesses: list[int]
-    files: list[str]
 
 
 def directory() -> Path | None:
@@ -47,15 +49,14 @@ def directory() -> Path | None:
 
 
 def load(path: Path | None) -> Artifact | None:
-    """The artifact of an earlier run, if nothing that matters has changed."""
+    """The artifact that an earlier run kept there; None without one."""
     if path is None:
         return None
     try:
-        digest, made = pickle.loads(path.read_bytes())
-        fresh = digest == _digest(made.files)
-    except (OSError, pickle.PickleError, EOFError, AttributeError, ImportError, ValueError, TypeError):
+        made = pickle.loads(path.read_bytes())
+    except Exception:  # a damaged pickle can raise anything; compiling anew replaces it
         return None
-    return made if fresh else None
+    return made if isinstance(made, Artifact) else None
 
 
 def save(path: Path | None, made: Artifact) -> None:
@@ -65,47 +66,61 @@ def save(path: Path | None, made: Artifact) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as out:
-            pickle.dump((_digest(made.files), made), out)
+            pickle.dump(made, out)
         os.replace(out.name, path)
     except OSError:
         return
 
 
-def entry(world: World) -> Path | None:
-    """Where the artifact of `world` is kept. To be asked before compiling, which places statics."""
+def entry(world: World, typed: Collection[tree.Function]) -> Path | None:
+    """Where the artifact of `world` is kept; `typed` are all its functions. None without a cache."""
     base = directory()
     if base is None:
         return None
-    code = world.scenario.function.__code__
-    parts = [
-        code.co_filename,
-        code.co_name,
-        world.scenario.name,
-        *map(repr, sorted(world.configuration.items())),
-    ]
-    parts += [native.host(), _own_digest(), repr(_shape(world))]
+    parts = [native.host(), _own_digest(), repr(_shape(world)), *map(tree.show, typed)]
+    try:
+        parts.append(_digest(_files(world, typed)))
+    except OSError:  # a model that is not in files, say in an archive
+        return None
     return base / f"{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()}.model"
 
 
 def _shape(world: World) -> object:
-    """What the set-up made: it may depend on more than the configuration."""
-    threads = [(t.name, t.function.__qualname__, t.args, t.task, t.daemon) for t in world.threads]
-    properties = [(p.kind, p.name, p.function.__qualname__, p.args) for p in world.properties]
+    """What the set-up made, and what typing added to it."""
+    threads = [(t.name, _name(t.function), t.args, t.task, t.daemon) for t in world.threads]
+    properties = [(p.kind, p.name, _name(p.function), p.args) for p in world.properties]
     objects = [(o.name, o.struct.name, o.base, o.live, o.freeable, o.slot) for o in world.space.objects]
-    functions = [f.__qualname__ for f in world.functions]
-    return threads, properties, objects, functions, sorted(world.memory.items())
+    cells = [
+        (s.name, [(c.path, str(c.type), c.field.const) for c in world.space.layout.cells(s)])
+        for s in world.space.layout.structs()
+    ]
+    functions = [_name(f) for f in world.functions]
+    return threads, properties, objects, cells, functions, sorted(world.memory.items())
+
+
+def _name(function: Callable[..., Any]) -> tuple[str, str]:
+    return function.__module__, function.__qualname__
+
+
+def _files(world: World, typed: Collection[tree.Function]) -> list[str]:
+    """Source files of all functions and structs."""
+    found = {function.source.filename for function in typed}
+    found |= {inspect.getsourcefile(s.cls) or "" for s in world.space.layout.structs()}
+    return sorted(found - {""})
 
 
 def _digest(files: list[str]) -> str:
     found = hashlib.sha256()
     for name in files:
-        found.update(Path(name).read_bytes())
+        text = Path(name).read_bytes()
+        found.update(f"{name} {len(text)}\n".encode() + text)
     return found.hexdigest()
 
 
 @functools.cache
 def _own_digest() -> str:
-    """Digest of the language and the compiler: a new version never uses old code."""
-    root = Path(lastput.__file__).parent
+    """Digest of the language, the compiler and what it makes: a new version never uses old code."""
+    root = Path(__file__).parents[1]
     parts = [root / "lang", root / "compiler", root / "checks"]
-    return _digest([str(p) for part in parts for p in sorted(part.glob("*.py"))])
+    files = [str(p) for part in parts for p in sorted(part.glob("*.py"))]
+    return _digest([*files, str(root / "engine" / "model.py")])

@@ -37,6 +37,10 @@ THOROUGH_LIMIT = 150
 """Models of more switch points are compiled quickly rather than thoroughly: see `native`."""
 
 
+Typed = dict[Callable[..., Any], Function]
+"""The typed tree of each function of a model."""
+
+
 @dataclass(frozen=True)
 class Site:
     """What an event code means: the kind, a message, and where; `stack` is innermost first."""
@@ -75,7 +79,7 @@ class FrontEnd:
     """Everything up to the packed layout."""
 
     world: World
-    typed: dict[Callable[..., Any], Function]
+    typed: Typed
     flows: list[Flow]
     places: Places
     driver: expand.Driver
@@ -88,17 +92,19 @@ class FrontEnd:
 def compile_world(world: World) -> Compiled:
     """Compile a scenario that is set up. ModelError if the model leaves the language."""
     with configuration(world.configuration):
-        entry = cache.entry(world)
+        # Typed even if the code is there already: it places statics, and numbers functions.
+        typed = _type_all(world)
+        entry = cache.entry(world, typed.values())
         made = cache.load(entry)
         cached = made is not None
         if made is None:
-            made = _make(world)
+            made = _make(world, typed)
             cache.save(entry, made)
     return _compiled(world, made, cached)
 
 
-def _make(world: World) -> cache.Artifact:
-    front = analyse(world)
+def _make(world: World, typed: Typed) -> cache.Artifact:
+    front = _front_end(world, typed)
     module = str(expand.build_module(front.driver))
     count = sum(len(t.positions) for t in front.layout.threads)
     code = native.compile_object(module, thorough=count <= THOROUGH_LIMIT)
@@ -112,22 +118,15 @@ def _make(world: World) -> cache.Artifact:
         sites=driver.sites.all,
         places=front.places.all,
         witnesses=[c.place for c in driver.conditions if c.property.kind == "reachable"],
-        files=sorted({source_of(f).filename for f in front.typed} | _declaring_files(front)),
     )
-
-
-def _declaring_files(front: FrontEnd) -> set[str]:
-    import inspect
-
-    structs = {o.struct for o in front.world.space.objects}
-    found = {inspect.getsourcefile(s.cls) for s in structs}
-    found.add(inspect.getsourcefile(front.world.scenario.function))
-    return {f for f in found if f}
 
 
 def analyse(world: World) -> FrontEnd:
     """Type, lower and lay out a world; the configuration must be active."""
-    typed = _type_all(world)
+    return _front_end(world, _type_all(world))
+
+
+def _front_end(world: World, typed: Typed) -> FrontEnd:
     places = Places()
     flows = []
     for spec in world.threads:
@@ -158,9 +157,9 @@ def _frame(function: Callable[..., Any]) -> ir.Frame:
     return ir.Frame(source.name, source.filename, source.tree.lineno)
 
 
-def _type_all(world: World) -> dict[Callable[..., Any], Function]:
+def _type_all(world: World) -> Typed:
     """Typed trees of every function that can be reached."""
-    typed: dict[Callable[..., Any], Function] = {}
+    typed: Typed = {}
     work: list[Callable[..., Any]] = [t.function for t in world.threads]
     work += [p.function for p in world.properties] + list(world.functions)
     while work:

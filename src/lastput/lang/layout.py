@@ -53,6 +53,10 @@ class Layout:
         self._measure(struct)
         return self._cells[struct]
 
+    def structs(self) -> list[StructDef]:
+        """All structs asked about so far, embedded ones included, in that order."""
+        return list(self._cells)
+
     def size(self, struct: StructDef) -> int:
         """Number of cells of `struct`."""
         return len(self.cells(struct))
