@@ -227,7 +227,7 @@ class Rewriter(ast.NodeTransformer):
         return node
 
     def _loop_body(self, node: ast.stmt, body: list[ast.stmt]) -> list[ast.stmt]:
-        count = ast.copy_location(ast.Expr(self._helper(body[0], LOOP)), body[0])
+        count = ast.copy_location(ast.Expr(self._helper(node, LOOP)), node)
         return [count, *(self.visit(statement) for statement in body)]
 
     def visit_With(self, node: ast.With) -> ast.stmt:
