@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -67,7 +67,6 @@ class Compiled:
     """Coverage of what the threads run before their first switch point."""
     stages: Callable[[str], str]
     """Text of a stage: tree, ir, steps or llvm."""
-    _loaded: Loaded = field(repr=False)
 
     def emit(self, stage: str) -> str:
         """A stage of the compilation as text; `stage` is tree, ir, steps or llvm."""
@@ -193,6 +192,7 @@ def _compiled(world: World, made: cache.Artifact, cached: bool) -> Compiled:
         words=made.words,
         initial=state,
         expand=loaded.address("expand"),
+        code=loaded,
         max_successors=made.max_successors,
         max_events=made.max_events,
         threads=len(world.threads),
@@ -201,7 +201,7 @@ def _compiled(world: World, made: cache.Artifact, cached: bool) -> Compiled:
         witnesses=frozenset(made.witnesses),
     )
     stages: Callable[[str], str] = functools.partial(emit, world)
-    return Compiled(model, sites, made.places, event, cached, coverage, stages, loaded)
+    return Compiled(model, sites, made.places, event, cached, coverage, stages)
 
 
 def _start(loaded: Loaded, made: cache.Artifact, threads: int, coverage: Any) -> tuple[Any, int | None]:

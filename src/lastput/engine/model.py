@@ -41,5 +41,7 @@ class NativeModel:
     """Number of coverage places."""
     bounds: frozenset[int]
     """Codes that are limits of the model ("incomplete"), not violations."""
+    code: object = None
+    """What keeps the machine code behind `expand` in memory."""
     witnesses: frozenset[int] = frozenset()
     """Coverage places that are wanted: reachability conditions seen to hold."""
