@@ -32,6 +32,7 @@ from lastput.lang import (
     struct,
     u64,
     upto,
+    wrap,
 )
 from lastput.simulate.explore import explore
 from lastput.simulate.setup import build
@@ -228,6 +229,26 @@ def as_many_choices_as_can_be(s: Setup) -> None:
     s.thread("a", choose_256, s.static(box))
 
 
+def wrap_below_zero() -> None:
+    i = BOX.x
+    TIN.x = wrap(u64, i - 1)
+
+
+def wrap_constant() -> None:
+    TIN.x = wrap(u64, -1)
+
+
+@scenario()
+def beyond_the_signed_half_of_u64(s: Setup) -> None:
+    s.thread("a", wrap_below_zero)
+    s.thread("b", touch, BOX)
+
+
+@scenario()
+def constant_beyond_the_signed_half_of_u64(s: Setup) -> None:
+    s.thread("a", wrap_constant)
+
+
 MODELS = [found for found in list(globals().values()) if isinstance(found, Scenario)]
 
 
@@ -239,7 +260,7 @@ def test_compiled_and_explored_alike(model: Scenario) -> None:
     kinds = {compiled.sites[code].kind for code in found.codes}
     assert compiled.start_event is None or want.states == 0
     if compiled.start_event is not None:
-        assert {compiled.sites[compiled.start_event].kind} == want.kinds
+        assert {compiled.sites[compiled.start_event].kind} == want.kinds | want.bounds
         return
     assert (found.states, found.transitions, found.events) == (
         want.states,

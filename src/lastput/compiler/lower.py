@@ -575,7 +575,7 @@ class Lowerer:
 
     def _wrap(self, node: tree.Wrap, where: Where) -> Operand:
         value = self.value(node.operand)
-        if isinstance(value, int):
+        if isinstance(value, int) and arithmetic.wrap(value, node.to) <= arithmetic.HIGH:
             return arithmetic.wrap(value, node.to)
         dst = self._reg("wrapped")
         self._emit(ir.Wrap(where, dst, value, node.to))

@@ -164,13 +164,18 @@ def nr_threads() -> int:
 
 
 def wrap(to: Any, value: int) -> int:
-    """`value` as it would be after a store to an integer of type `to` (u8 ... s64)."""
+    """`value` as it would be after a store to an integer of type `to` (u8 ... s64).
+
+    A u64 from 2**63 up leaves the language's 64 signed bits, and ends the path as a bound.
+    """
     from lastput.lang.types import IntType, resolve
 
     kind = resolve(to)
     if not isinstance(kind, IntType) or kind.limit is not None or to is int:
         raise TypeError("wrap(to, value): `to` is one of u8, u16, u32, u64, s8, s16, s32, s64")
     low = value & ((1 << kind.bits) - 1)
+    if low >> 63 and not kind.signed:
+        machine().violation("range", "wrap() would exceed 2**63 - 1")
     return low - (1 << kind.bits) if kind.signed and low >> (kind.bits - 1) else low
 
 
