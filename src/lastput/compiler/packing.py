@@ -54,6 +54,8 @@ class Words:
 
     def take(self, width: int) -> tuple[int, int]:
         """(word, shift) of `width` fresh bits in one word; at most 64."""
+        if width == 0:
+            return 0, 0
         for word, used in enumerate(self.used):
             if used + width <= WORD:
                 self.used[word] += width

@@ -25,7 +25,6 @@ from lastput.lang.types import (
 from lastput.lang.world import World
 
 Range = tuple[int, int]
-FULL: Range = (LOW, HIGH)
 PATIENCE = 8
 """Rounds of growth before an interval is widened."""
 
@@ -95,8 +94,10 @@ def _result(instr: ir.Instr, ranges: dict[Reg, Range], world: World) -> Range:
             low, high = cell_range(instr.type, world)
             a = of(instr.a)
             return a if low <= a[0] and a[1] <= high else (low, high)
+        case ir.Element(checked=True):
+            return 0, world.space.end
         case ir.Element():
-            return _clamp(_element(of(instr.base), of(instr.index), instr, world))
+            return _clamp(_element(of(instr.base), of(instr.index), instr))
         case ir.Load():
             return cell_range(instr.type, world)
         case ir.Alloc():
@@ -113,13 +114,11 @@ def _counter(start: Range, stop: Range, step: int) -> Range:
     return min(start[0], stop[0] + 1), start[1]
 
 
-def _element(base: Range, index: Range, instr: ir.Element, world: World) -> Range:
-    """Addresses. A field of an object at the end of memory may lie a little beyond it."""
-    if instr.checked:
-        return 0, world.space.end
+def _element(base: Range, index: Range, instr: ir.Element) -> Range:
+    """Addresses. A field of an object at the end of memory may lie beyond it."""
     if instr.count is not None:
         index = max(0, index[0]), min(instr.count - 1, index[1])
-    return base[0] + index[0] * instr.stride, min(base[1], world.space.end) + index[1] * instr.stride
+    return base[0] + index[0] * instr.stride, base[1] + index[1] * instr.stride
 
 
 def _clamp(r: Range) -> Range:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from lastput.compiler.steps import StateLayout
 from lastput.compiler.valuesets import type_key
+from lastput.lang.errors import UsageError
 from lastput.lang.layout import Cell, Object
 from lastput.lang.types import ScalarType, View
 
@@ -55,13 +56,18 @@ class Tables:
 
 
 def build_tables(layout: StateLayout) -> Tables:
-    """Entries for every cell of the world."""
+    """Entries for every cell of the world; UsageError if there are too many kinds of them to number."""
     size = layout.world.space.end + 1
     tables = Tables([0] * size, [0] * size, [0] * size)
     for placed in layout.world.space.objects:
         # A slot that no code allocates stays unborn: unmapped memory.
         for address, cell in layout.object_cells(placed) if exists(layout, placed) else ():
             _enter(tables, layout, placed, address, cell)
+    if len(tables.types) >= 1 << 8 or len(tables.fields) >= 1 << 12 or layout.words > 1 << 12:
+        raise UsageError(
+            f"the model is too large: {len(tables.types)} types (255), {len(tables.fields)} fields (4095),"
+            f" {layout.words} words of state (4096)"
+        )
     return tables
 
 
