@@ -267,8 +267,7 @@ class CallTyper(ABC):
     def _do_reinterpret(self, node: ast.Call) -> Expr:
         to, value = self._count(node, "reinterpret", 2)
         struct = self._struct_argument(to)
-        pointer, old = self._struct_pointer(value)
-        self.function.casts.add((old, struct))
+        pointer, _ = self._struct_pointer(value)
         return tree.Offset(span_of(node), PtrType(struct), pointer, 0)
 
     def _do_ref(self, node: ast.Call) -> Expr:
@@ -276,12 +275,9 @@ class CallTyper(ABC):
         found = self.place(body)
         if not isinstance(found, Place):
             self._no_cell(body, found)
-        if found.owner is not None:
-            self.function.refs.add((found.owner, found.field))
         if found.silent:
             self.source.fail(body, "a const or ghost field has no address", "take another field")
-        moved = found.address
-        return tree.Offset(span_of(node), CellType(found.type), moved, 0)
+        return tree.Offset(span_of(node), CellType(found.type), found.address, 0)
 
     def _no_cell(self, node: ast.expr, found: Expr | ArrayPlace) -> NoReturn:
         remedy = "structs are passed by address anyway"

@@ -1,9 +1,8 @@
 """The intermediate representation: one control-flow graph per thread, all calls inlined.
 
-Legal IR: every block ends in exactly one terminator; an operand is a register or an int; a
-register is written before it is read on every path; after `points.py` every access that is a step
-follows a `Point` or belongs to the step of one, and `Guard` comes before anything the step changes.
-`verify` checks it.
+Legal IR: every block ends in exactly one terminator, which `verify` checks; an operand is a register or
+an int; a register is written before it is read on every path; after `points.py` every access that is a
+step follows a `Point` or belongs to the step of one, and `Guard` comes before anything the step changes.
 """
 
 from __future__ import annotations
@@ -247,7 +246,7 @@ def writes(instr: Instr) -> Reg | None:
 
 
 def verify(flow: Flow) -> None:
-    """Raise AssertionError if `flow` is not legal IR."""
+    """Raise AssertionError if a block of `flow` does not end in its one terminator."""
     for block in flow.blocks():
         assert block.code, f"{block.label} is empty"
         assert isinstance(block.code[-1], TERMINATORS), f"{block.label} has no terminator"

@@ -66,7 +66,7 @@ class Load(Expr):
 
 @dataclass
 class Offset(Expr):
-    """`base` moved by a constant number of cells; `check`: the result may leave memory."""
+    """`base` moved by a constant number of cells; when it is below 0, the result may leave memory."""
 
     base: Expr
     cells: int
@@ -260,7 +260,7 @@ class Fail(Stmt):
 
 @dataclass
 class Function:
-    """A model function, typed. `refs` and `casts` tell which fields have aliases."""
+    """A model function, typed."""
 
     source: Source
     params: list[tuple[str, ValueType]]
@@ -272,8 +272,6 @@ class Function:
     """Functions called or named, in order."""
     returns: int = 0
     """Number of return statements."""
-    refs: set[tuple[StructDef, str]] = field(default_factory=set)
-    casts: set[tuple[StructDef, StructDef]] = field(default_factory=set)
 
 
 def show(function: Function) -> str:

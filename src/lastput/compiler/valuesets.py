@@ -9,7 +9,7 @@ execution produces, so that counts of states stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from lastput.compiler import arithmetic, ir
@@ -155,8 +155,8 @@ class _Analysis:
         return results if len(results) <= LIMIT else None
 
 
-def _each(values: ValueSet, change: object) -> ValueSet:
-    return None if values is None else frozenset(change(v) for v in values)  # type: ignore[operator]
+def _each(values: ValueSet, change: Callable[[int], int]) -> ValueSet:
+    return None if values is None else frozenset(change(v) for v in values)
 
 
 def _converted(values: ValueSet, kind: ScalarType) -> ValueSet:
