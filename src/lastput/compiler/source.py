@@ -37,6 +37,7 @@ class Source:
 
     def __init__(self, function: types.FunctionType) -> None:
         self.function = function
+        self._hints: dict[str, Any] | None = None
         self.name = function.__name__
         self.filename = inspect.getsourcefile(function) or function.__code__.co_filename
         self.tree = _definition(self.filename, function)
@@ -62,6 +63,11 @@ class Source:
 
     def hints(self) -> dict[str, Any]:
         """Annotations of parameters and result, evaluated."""
+        if self._hints is None:
+            self._hints = self._evaluated_hints()
+        return self._hints
+
+    def _evaluated_hints(self) -> dict[str, Any]:
         try:
             return typing.get_type_hints(self.function, localns=self._closure(), include_extras=True)
         except Exception as error:  # annotations are the user's code
