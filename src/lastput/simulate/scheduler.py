@@ -24,7 +24,7 @@ from lastput.lang.world import ThreadSpec
 from lastput.simulate.fault import Fault, Frame
 from lastput.simulate.machine import Machine, Operation
 from lastput.simulate.pointer import Pointer
-from lastput.simulate.program import Program
+from lastput.simulate.program import Program, original
 
 CHOICE_LIMIT = 256
 """Combinations of choices within one step; more is a bound of the model."""
@@ -242,6 +242,10 @@ class Scheduler(Machine):
 
     def _function(self, function: int) -> Callable[..., Any]:
         return self.program.rewritten(super()._function(function)).function
+
+    def number_of_function(self, function: Callable[..., Any]) -> int:
+        """The number of the author's function, also for its rewritten form."""
+        return super().number_of_function(original(function))
 
     def atomic(self) -> Any:
         """An atomic block of the running thread."""
