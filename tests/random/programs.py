@@ -24,8 +24,8 @@ from typing import Annotated
 
 from lastput.lang import (
     BUG_ON, NULL, WARN_ON, Setup, array, at, atomic, await_, cell, choose, const, container_of, ghost,
-    holder, holders, kfree, kmalloc, kzalloc, length, nr_threads, option, options, overlay, ptr, ref, reinterpret,
-    s8, s16, s32, s64, scenario, static, struct, this_task, this_thread, u8, u16, u32, u64, upto,
+    holder, holders, kfree, kmalloc, kzalloc, length, nr_threads, option, options, overlay, ptr, ref,
+    reinterpret, s8, s16, s32, s64, scenario, static, struct, this_task, this_thread, u8, u16, u32, u64, upto,
     violation, wrap,
 )
 
