@@ -105,20 +105,22 @@ def search_natively(world: World) -> tuple[Compiled, Outcome]:
     return compiled, search(compiled.native, keep_going=True)
 
 
-def check_replay(world: World, compiled: Compiled, violation: Violation) -> None:
+def check_replay(world: World, compiled: Compiled, violation: Violation, program: Program) -> None:
     """The schedule leads the simulator to the same violation, at the same line."""
     site = compiled.sites[violation.code]
     trace = replay(world, violation.schedule)
     if violation.thread is None:
-        assert site.kind in {fault.kind for fault in trace.state_faults}, "replay: kind of the state's fault"
+        kinds = {fault.kind for fault in trace.state_faults}
+        assert site.kind in kinds, f"replay: no {site.kind} in the last state of\n{program}"
         return
-    assert trace.fault is not None, f"replay: no fault, wanted {site.kind}"
-    assert trace.fault.kind == site.kind, "replay: kind"
-    assert trace.fault.thread == violation.thread, "replay: thread"
+    fault = trace.fault
+    assert fault is not None, f"replay: no {site.kind} in\n{program}"
+    found = (fault.kind, fault.thread, [frame.line for frame in reversed(fault.frames)])
+    lines = [frame.line for frame in site.stack]
     if site.kind == "soft-lockup":
-        return  # Which of two nested loops has the iteration too many is not defined.
-    assert trace.fault.frames[-1].line == site.line, f"replay: line of {site.kind}"
-    assert [f.line for f in reversed(trace.fault.frames)] == [f.line for f in site.stack], "replay: stack"
+        # Which of two nested loops has the iteration too many is not defined.
+        lines = found[2]
+    assert found == (site.kind, violation.thread, lines), f"replay of\n{program}"
 
 
 def fewest_switches(world: World, length: int, of_state: bool) -> int:

@@ -9,17 +9,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, assume, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.random import agreement
 from tests.random.programs import Program, programs
 
-MOST_STATES = 1_500
+MOST_STATES = 800
 """Programs with more states are thrown away: brute force runs each state's schedule again."""
-MOST_FOR_SWITCHES = 200
+MOST_FOR_SWITCHES = 100
 """Programs with more states are not asked for the fewest context switches."""
 SHARDS, SHORT, LONG = 6, 50, 400
-"""Parts that pytest-xdist can run side by side, and programs in each."""
+"""Parts that pytest-xdist can run side by side, and programs compared in each."""
+DRAWN = 4
+"""Hypothesis draws up to so many programs for each that is compared: many of them come twice."""
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
@@ -27,11 +29,13 @@ def test_native_search_and_brute_force_agree(
     shard: int, long: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LASTPUT_CACHE", "off")
-    ran = {"drawn": 0, "compared": 0}
+    wanted = LONG if long else SHORT
+    compared: set[Program] = set()
+    large: set[Program] = set()
 
     @seed(shard)
     @settings(
-        max_examples=LONG if long else SHORT,
+        max_examples=DRAWN * wanted,
         database=None,
         deadline=None,
         suppress_health_check=list(HealthCheck),
@@ -40,13 +44,14 @@ def test_native_search_and_brute_force_agree(
     )
     @given(programs())
     def compare(program: Program) -> None:
-        ran["drawn"] += 1
-        if not agrees(program, tmp_path):
-            assume(False)
-        ran["compared"] += 1
+        if program in compared or program in large or len(compared) == wanted:
+            return
+        (compared if agrees(program, tmp_path) else large).add(program)
 
     compare()
-    assert ran["compared"] >= 0.85 * ran["drawn"], f"too many programs are thrown away: {ran}"
+    print(f"{len(compared)} programs compared, {len(large)} too large")
+    assert len(compared) == wanted, "Hypothesis draws too few different programs"
+    assert len(large) <= 0.15 * wanted, "too many programs are too large"
 
 
 def agrees(program: Program, folder: Path) -> bool:
@@ -61,9 +66,8 @@ def agrees(program: Program, folder: Path) -> bool:
         assert native == expected, f"native: {native}\nbrute force: {expected}\n{program}"
         violation = outcome.violation
         if compiled.start_event is None and violation is not None:
-            agreement.check_replay(world(), compiled, violation)
+            agreement.check_replay(world(), compiled, violation, program)
             if outcome.states <= MOST_FOR_SWITCHES:
-                of_state = violation.thread is None
-                fewest = agreement.fewest_switches(world(), violation.depth, of_state)
-                assert violation.switches == fewest, "context switches"
+                fewest = agreement.fewest_switches(world(), violation.depth, violation.thread is None)
+                assert violation.switches == fewest, f"context switches of\n{program}"
     return True
