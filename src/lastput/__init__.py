@@ -9,8 +9,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # `typing` would take longer to import than all that is here
 if TYPE_CHECKING:
     from lastput.checker import check as check
     from lastput.result import Result as Result
@@ -21,7 +20,7 @@ __all__ = ["Result", "__version__", "check"]
 _HOMES = {"check": "lastput.checker", "Result": "lastput.result"}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     import importlib
 
     if name not in _HOMES:

@@ -1,6 +1,6 @@
 """`python -m lastput` is the `lastput` command."""
 
-from lastput.cli.main import entry
+from lastput.cli.start import entry
 
 if __name__ == "__main__":
-    raise SystemExit(entry())
+    entry()

@@ -28,6 +28,7 @@ def one_line(cli: Cli, *argv: str) -> str:
         (["frobnicate"], "frobnicate"),
         (["check"], "TARGET"),
         (["check", "book.py", "--bogus"], "--bogus"),
+        (["check", "book.py", "--set", "spins=1", "locked=1"], "locked=1; each OPTION=VALUE needs a --set"),
         (["check", "book.py", "--vari", "fixed"], "--vari"),
         (["check", "nosuch.py"], "nosuch.py: No such file"),
         (["check", "nosuch.py::x"], "nosuch.py: No such file"),
@@ -75,7 +76,12 @@ def test_arguments(cli: Cli, argv: list[str], words: str) -> None:
         ("def f(:\n", "bad.py:1: "),
         ("x = 1\n  y = 2\n", "bad.py:2: unexpected indent"),
         ("x = (\n", "bad.py:1: "),
-        ("\x00", "bad.py"),
+        ("\x00", "bad.py: source code string cannot contain null bytes"),
+        ("# coding: nosuch\n", "bad.py: unknown encoding: nosuch"),
+        (
+            HEAD + "@struct\nclass a:\n    b: ptr[b]\n\n\n@struct\nclass b:\n    x: int\n",
+            "begin the file with",
+        ),
         ("x = nosuch\n", "bad.py:1: NameError: name 'nosuch' is not defined"),
         ("\n\ndef f():\n    raise ValueError('no')\nf()\n", "bad.py:4: ValueError: no"),
         ("raise RuntimeError\n", "bad.py:1: RuntimeError"),
@@ -109,6 +115,12 @@ def test_a_file_without_py(cli: Cli, tmp_path: Path) -> None:
 def test_unreadable(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "book.py").chmod(0)
     assert "Permission denied" in one_line(cli, "check", "book.py")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_unwritable(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    assert "no permission" in one_line(cli, "check", "book.py", "--save", "locked/oops.json")
 
 
 def test_outside_the_language(cli: Cli, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import jsonschema
@@ -115,3 +116,25 @@ def test_python_gives_the_same_result(cli: Cli) -> None:
     assert result.violation.headline == printed["violation"]["headline"]
     assert [list(step) for step in result.violation.schedule] == printed["violation"]["schedule"]
     assert result.counts.states == printed["counts"]["states"]
+
+
+def test_the_command_to_save_can_be_pasted(cli: Cli, tmp_path: Path) -> None:
+    name = f"a model {'of mine ' * 12}.py"
+    (tmp_path / name).write_text((tmp_path / "book.py").read_text("utf-8"), "utf-8")
+    out = cli("check", name, "--variant", "broken", "--set", "spins=1").out
+    pasted = out[out.index("To replay it:\n") :].split("\n", 1)[1].replace("\\\n", "").splitlines()[0]
+    words = ["lastput", "check", name, "--variant", "broken", "--set", "spins=1", "--save", "oops.json"]
+    assert shlex.split(pasted) == words
+
+
+def test_the_command_to_save_stays_within_the_page(cli: Cli) -> None:
+    settings = ("--set", "spins=1", "--set", "locked=0")
+    out = cli("check", "book.py::read_vs_remove", "--variant", "broken", *settings).out
+    assert " \\\n    " in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_save_says_when_there_is_nothing_to_save(cli: Cli, tmp_path: Path) -> None:
+    ended = cli("check", "book.py", "--variant", "fixed", "--save", "oops.json")
+    assert (ended.status, ended.err) == (0, "No violation, so oops.json was not written.\n")
+    assert not (tmp_path / "oops.json").exists()

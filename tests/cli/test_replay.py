@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +38,6 @@ def test_full_and_json(cli: Cli, saved: Path) -> None:
 
 
 def test_debugger_stops_in_the_model(cli: Cli, saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import io
-    import sys
-
     monkeypatch.setattr(sys, "stdin", io.StringIO("p found\nc\n"))
     ended = cli("replay", "oops.json", "--pdb")
     assert ended.status == 1
@@ -117,6 +116,18 @@ def test_model_has_changed(cli: Cli, saved: Path, tmp_path: Path) -> None:
     model = tmp_path / "book.py"
     model.write_text(model.read_text().replace("found.pages += 1", "found.pages += 2"))
     one_line(cli, "the model has changed since it was saved (book.py)")
+
+
+def test_names_few_of_many_modules_that_have_changed(cli: Cli, saved: Path) -> None:
+    edit(saved, model={f"module{i}": "" for i in range(9)})
+    one_line(cli, "(book.py, module0, module1 and 7 more)")
+
+
+def test_debugger_without_standard_input(cli: Cli, saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    ended = cli("replay", "oops.json", "--pdb")
+    assert ended.status == 2
+    assert ended.err == "lastput: oops.json: --pdb needs standard input and output\n"
 
 
 def test_model_is_elsewhere(cli: Cli, saved: Path, tmp_path: Path) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import re
 import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
-from lastput.cli import exits, target, terminal
+from lastput.cli import exits, interrupt, target, terminal
 from lastput.cli.progress import Live
 from lastput.lang.errors import UsageError
 from lastput.lang.scenario import Scenario
 from lastput.report.json import dumps, worst
+from lastput.report.layout import WIDTH
 from lastput.report.saved import save
 from lastput.report.style import style_for
 from lastput.report.text import report, summary
@@ -57,7 +59,7 @@ def _check(scenario: Scenario, variant: str, settings: dict[str, Any], limits: d
     def phase(text: str) -> None:
         live.phase(text)
         if text.startswith("searching"):
-            terminal.interruptible()
+            interrupt.raising()
 
     with Live() as live:
         return check(scenario, variant, settings=settings, **limits, progress=live.update, phase=phase)
@@ -82,11 +84,23 @@ def _finish(args: argparse.Namespace, scenario: Scenario, results: list[Result])
     found = next((result for result in results if result.violation), None)
     if args.save is not None and found:
         save(Path(args.save), found, scenario, args.target)
-        terminal.complain(f"Saved variant {found.variant}: lastput replay {args.save}")
+        terminal.complain(f"Saved variant {found.variant}: lastput replay {shlex.quote(args.save)}")
+    elif args.save is not None:
+        terminal.complain(f"No violation, so {args.save} was not written.")
     elif found and not args.json:
         chosen = [word for pair in args.set for word in ("--set", pair)]
         words = ["lastput", "check", args.target, "--variant", found.variant, *chosen, "--save", "oops.json"]
-        terminal.say(f"\nTo replay it:\n  {shlex.join(words)}\n  lastput replay oops.json --pdb\n")
+        terminal.say(f"\nTo replay it:\n{_pasteable(words)}\n  lastput replay oops.json --pdb\n")
+
+
+def _pasteable(words: list[str]) -> str:
+    """A command for a shell, indented, within the page as far as its words allow."""
+    lines = [" "]
+    for word in map(shlex.quote, words):
+        if len(lines[-1]) + 1 + len(word) > WIDTH - len(" \\") and lines[-1].strip():
+            lines.append("   ")
+        lines[-1] += f" {word}"
+    return " \\\n".join(lines)
 
 
 def _limits(args: argparse.Namespace) -> dict[str, Any]:
@@ -137,3 +151,5 @@ def _writable(path: Path) -> None:
         raise UsageError(f"--save {path}: is a directory")
     if not path.parent.is_dir():
         raise UsageError(f"--save {path}: no directory {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UsageError(f"--save {path}: no permission to write it")

@@ -1,6 +1,10 @@
 """Exit statuses of the command. The first four are the verdict's; they never change."""
 
-from lastput.result import Verdict
+from __future__ import annotations
+
+TYPE_CHECKING = False  # `typing` would take longer to import than all that is here
+if TYPE_CHECKING:
+    from lastput.result import Verdict
 
 HOLDS = 0
 VIOLATED = 1

@@ -20,10 +20,11 @@ examples:
   lastput check kvm/age-vs-exit                 every variant of one of them
   lastput check model.py::open_vs_close --set readers=2
   lastput check kvm/age-vs-exit --variant v4.12 --save oops.json
-  lastput replay oops.json --pdb                debug it, at the step before the crash
+  lastput replay oops.json --pdb                debug it, just before the crash
 
-exit status: 0 holds, 1 violated, 2 the input is wrong, 3 incomplete (a limit or a bound of the
-model was reached, or Ctrl-C), 70 an error in lastput itself, 130 Ctrl-C before anything was known
+exit status: 0 holds, 1 violated, 2 the input is wrong, 3 incomplete (a limit or
+a bound of the model was reached, or Ctrl-C), 70 an error in lastput itself,
+130 Ctrl-C before anything was known
 """
 
 TARGET = "a name from `lastput list`, or FILE.py, or FILE.py::SCENARIO"
@@ -33,13 +34,9 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
     def error(self, message: str) -> NoReturn:
+        if message.startswith("unrecognized arguments: ") and "=" in message:
+            message += "; each OPTION=VALUE needs a --set of its own"
         raise UsageError(f"{message} (see {self.prog} --help)")
-
-
-def entry() -> int:
-    """What the installed command runs."""
-    terminal.die_on_interrupt()
-    return main()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -113,7 +110,7 @@ def _add_replay(commands: argparse._SubParsersAction[Parser]) -> None:
     text = "Run the schedule of a saved violation again, in CPython."
     replay = commands.add_parser("replay", help="run a saved violation", description=text, allow_abbrev=False)
     replay.add_argument("file", metavar="FILE", help="what `lastput check --save` wrote")
-    replay.add_argument("--pdb", action="store_true", help="stop in the debugger at the step before the last")
+    replay.add_argument("--pdb", action="store_true", help="stop in the debugger, just before the last step")
     _add_report(replay)
 
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from lastput.cli import exits, target, terminal
+from lastput.cli import exits, interrupt, target, terminal
 from lastput.lang.errors import UsageError
 from lastput.report.json import dumps
 from lastput.report.saved import Saved, read, require_same_model
@@ -35,6 +35,9 @@ def _replay(args: argparse.Namespace, saved: Saved) -> int:
     if args.pdb:
         from lastput.simulate.debug import debug
 
+        if sys.stdin is None or sys.stdout is None:
+            raise UsageError("--pdb needs standard input and output")
+        interrupt.raising()  # at its prompt pdb takes Ctrl-C for a line that is given up
         debug(world, saved.schedule)
         return exits.VIOLATED
     style = style_for(sys.stdout)

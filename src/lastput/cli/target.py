@@ -57,12 +57,20 @@ def load(path: Path) -> ModuleType:
         sys.path.insert(0, str(path.parent))
     linecache.checkcache(str(path))
     try:
-        exec(compile(source, str(path), "exec"), module.__dict__)
+        exec(compile(source, str(path), "exec", dont_inherit=True), module.__dict__)
     except SyntaxError as error:
-        raise UsageError(f"{error.filename or path}:{error.lineno}: {error.msg}") from None
+        line = f":{error.lineno}" if error.lineno else ""
+        raise UsageError(f"{error.filename or path}{line}: {error.msg}") from None
     except (Exception, SystemExit) as error:
-        raise UsageError(blame(error, str(path))) from None
+        raise UsageError(blame(error, str(path)) + _hint(error, source)) from None
     return module
+
+
+def _hint(error: BaseException, source: bytes) -> str:
+    """What to do where a struct names one that comes later, or itself."""
+    later = isinstance(error, NameError) and f"class {error.name}".encode() in source
+    future = "from __future__ import annotations"
+    return f": begin the file with `{future}`" if later and future.encode() not in source else ""
 
 
 def blame(error: BaseException, file: str) -> str:

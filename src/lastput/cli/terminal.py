@@ -4,35 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 from typing import TextIO
 
-from lastput.cli import exits
 from lastput.lang.errors import UsageError
-
-
-def die_on_interrupt() -> None:
-    """End at once at Ctrl-C, with a word: there is nothing to lose yet.
-
-    Raising KeyboardInterrupt instead would surface in the middle of some import, where libraries
-    turn it into errors of their own.
-    """
-    with contextlib.suppress(ValueError):  # not in the main thread
-        signal.signal(signal.SIGINT, _die)
-
-
-def _die(_number: int, _frame: object) -> None:
-    clear = b"\r\033[K" if os.isatty(2) else b""
-    with contextlib.suppress(OSError):
-        os.write(2, clear + b"lastput: interrupted\n")
-    os._exit(exits.INTERRUPTED)
-
-
-def interruptible() -> None:
-    """Let Ctrl-C raise KeyboardInterrupt again, if `die_on_interrupt` was called."""
-    if signal.getsignal(signal.SIGINT) is _die:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def prepare() -> None:

@@ -22,6 +22,9 @@ from lastput.result import Result
 
 FORMAT = 1
 
+_NAMED = 3
+"""So many modules that differ are named."""
+
 
 @dataclass(frozen=True)
 class Saved:
@@ -104,6 +107,6 @@ def require_same_model(saved: Saved, scenario: Scenario) -> None:
         name for name in saved.model.keys() | now.keys() if saved.model.get(name) != now.get(name)
     )
     if differ:
-        raise UsageError(
-            f"the model has changed since it was saved ({', '.join(differ)}): check again and save"
-        )
+        more = f" and {len(differ) - _NAMED} more" if len(differ) > _NAMED else ""
+        names = ", ".join(differ[:_NAMED]) + more
+        raise UsageError(f"the model has changed since it was saved ({names}): check again and save")

@@ -1,0 +1,25 @@
+"""What the installed command runs. It sees to Ctrl-C before it imports anything that takes time."""
+
+from __future__ import annotations
+
+import os
+
+from lastput.cli import interrupt
+
+TYPE_CHECKING = False  # `typing` would take longer to import than all that is here
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+
+def entry() -> NoReturn:
+    """Run the command line and end the process with its exit status.
+
+    At once: to take numba and LLVM down in good order takes longer than most searches. `main` has flushed
+    what it wrote. Who wants an orderly end, a profiler say, calls `lastput.cli.main.main`.
+    """
+    interrupt.die()
+    from lastput.cli.main import main
+
+    status = main()
+    interrupt.ignore()
+    os._exit(status)
