@@ -13,9 +13,9 @@ from lastput.report.interleaving import interleaving
 from lastput.report.layout import WIDTH, wrapped_code
 from lastput.report.style import Style
 from lastput.report.text import report, summary
-from lastput.result import Result, Step, Task, Violation
+from lastput.result import Access, Result, Step, Task, Violation
 
-from .samples import HOLDS, INCOMPLETE, NULL_DEREF, SAMPLES, VIOLATED, step, store
+from .samples import HOLDS, INCOMPLETE, NULL_DEREF, SAMPLES, VIOLATED, load, step, store
 
 GOLDEN = Path(__file__).with_name("golden")
 
@@ -107,11 +107,28 @@ def test_what_two_tasks_touch_is_never_folded() -> None:
 
 
 def test_a_statement_of_several_steps_is_one_line() -> None:
-    load = step(1, 0, "f", "p.count += 1")
-    line = replace(load, number=2, accesses=(store("p.count", "2"),))
-    table = "\n".join(interleaving(violation_of(load, line, names=["a"])))
+    first = step(1, 0, "f", "p.count += 1")
+    line = replace(first, number=2, accesses=(store("p.count", "2"),))
+    table = "\n".join(interleaving(violation_of(first, line, names=["a"])))
     assert table.count("p.count += 1") == 1
     assert "writes 2" in table
+
+
+def test_a_statement_that_tells_what_it_stores_has_no_note() -> None:
+    told = [
+        ("w.pending = True", "1"),
+        ("w.pending = False", "0"),
+        ("w.count = 1", "1"),
+        ("w.dev = NULL", "NULL"),
+    ]
+    steps = [step(i, 0, "f", text, store("w.x", value)) for i, (text, value) in enumerate(told, 1)]
+    assert "writes" not in "\n".join(interleaving(violation_of(*steps, names=["a"])))
+
+
+def test_a_choice_has_no_name() -> None:
+    chosen = step(1, 0, "f", "early = p.on and choose(2) == 1", load("p.on", "2"), Access("choose", "", "0"))
+    table = "\n".join(interleaving(violation_of(chosen, names=["a"])))
+    assert "reads on=2, chooses 0" in table
 
 
 def test_initial_state_violation_has_no_table() -> None:

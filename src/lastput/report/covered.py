@@ -66,7 +66,7 @@ def _cost(result: Result) -> list[str]:
     seconds, memory, counts = result.seconds, result.memory, result.counts
     compiled = "compiled before" if seconds.cached else f"compiled in {seconds_text(seconds.compile)}"
     if not seconds.cached:
-        compiled += " (the next run takes that from the cache)"
+        compiled += " (it was not in the cache)"
     text = (
         f"{compiled[0].upper()}{compiled[1:]}, searched in {seconds_text(seconds.search)}, "
         f"{seconds_text(seconds.total)} in all; {bytes_text(memory.peak)} at most"

@@ -173,12 +173,18 @@ def _note(line: Line) -> str:
     several = len({access.place for access in told}) > 1
     notes: dict[str, list[str]] = {}
     for access in told:
-        if access.kind != "store" or not line.statement.endswith(f"= {access.value}"):
+        if access.kind != "store" or not _told(line.statement, access.value):
             name = access.place.rpartition(".")[2]
-            plain = not several or access.kind == "alloc" or name == access.value
+            plain = not several or access.kind in ("alloc", "choose") or name == access.value
             value = access.value if plain else f"{name}={access.value}"
             notes.setdefault(_VERBS[access.kind], []).append(value)
     return ", ".join(f"{verb} {', '.join(dict.fromkeys(values))}" for verb, values in notes.items())
+
+
+def _told(statement: str, value: str) -> bool:
+    """Whether the statement itself says that it stores `value`."""
+    words = {"0": ("0", "False"), "1": ("1", "True")}.get(value, (value,))
+    return statement.endswith(tuple(f"= {word}" for word in words))
 
 
 def _without_doubled_blanks(lines: Iterable[str]) -> list[str]:
