@@ -49,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
         results.append(result)
         if result.reason == "interrupt":
             break
+    interrupt.settled()
     _finish(args, scenario, results)
     return exits.OF_VERDICT[worst(results)]
 

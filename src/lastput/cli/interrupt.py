@@ -18,6 +18,8 @@ class _Lost:
     """Whether a KeyboardInterrupt was raised where it could not be passed on."""
 
     seen = False
+    installed = False
+    """`die` was called: this process is the command, not a program that calls `main`."""
 
 
 def die() -> None:
@@ -27,6 +29,7 @@ def die() -> None:
     except ValueError:  # not in the main thread
         return
     sys.unraisablehook = _unraisable
+    _Lost.installed = True
 
 
 def raising() -> None:
@@ -41,6 +44,12 @@ def raising() -> None:
 def ignore() -> None:
     """From now on do nothing at Ctrl-C: all is said, and the exit status shall stay what it is."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def settled() -> None:
+    """The last verdict is known: what is left to print ends as it would have, Ctrl-C or not."""
+    if _Lost.installed:
+        ignore()
 
 
 def _die(_number: int, _frame: object) -> None:
