@@ -1,0 +1,47 @@
+"""What one run keeps for the next comes back whole, or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lastput import kept
+
+
+def test_what_was_saved_is_loaded_and_only_as_its_own_kind(tmp_path: Path) -> None:
+    kept.save(tmp_path / "a", [1, 2])
+    assert kept.load(tmp_path / "a", list) == [1, 2]
+    assert kept.load(tmp_path / "a", dict) is None
+    assert kept.load(tmp_path / "b", list) is None
+
+
+@pytest.mark.parametrize("at", [0, 40, -1])
+def test_a_single_changed_byte_is_noticed(tmp_path: Path, at: int) -> None:
+    path = tmp_path / "a"
+    kept.save(path, list(range(50)))
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+    assert kept.load(path, list) is None
+
+
+def test_the_oldest_go_when_room_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "ROOM", 3000)
+    for i, name in enumerate("abcd"):
+        kept.save(tmp_path / name, bytes(900))
+        os.utime(tmp_path / name, (i, i))
+    kept.save(tmp_path / "e", b"")
+    assert not (tmp_path / "a").exists()
+    assert (tmp_path / "d").exists()
+    assert (tmp_path / "e").exists()
+
+
+def test_a_failed_save_leaves_no_file_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(os, "replace", refuse)
+    kept.save(tmp_path / "a", 1)
+    assert list(tmp_path.iterdir()) == []
