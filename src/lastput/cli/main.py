@@ -21,6 +21,8 @@ examples:
   lastput check model.py::open_vs_close --set readers=2
   lastput check kvm/age-vs-exit --variant v4.12 --save oops.json
   lastput replay oops.json --pdb                debug it, just before the crash
+  lastput claims                                what people said, settled
+  lastput corpus 7e5a672289c9                   a known bug, before and after
 
 exit status: 0 holds, 1 violated, 2 the input is wrong, 3 incomplete (a limit or
 a bound of the model was reached, or Ctrl-C), 70 an error in lastput itself,
@@ -91,6 +93,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay(commands)
     _add_compile(commands)
     _add_list(commands)
+    _add_claims(commands)
+    _add_corpus(commands)
     return parser
 
 
@@ -125,6 +129,27 @@ def _add_list(commands: argparse._SubParsersAction[Parser]) -> None:
     text = "Name the scenarios that come with lastput; for one of them, its variants and options."
     list_ = commands.add_parser("list", help="name scenarios", description=text, allow_abbrev=False)
     list_.add_argument("target", metavar="TARGET", nargs="?", help=TARGET)
+
+
+def _add_claims(commands: argparse._SubParsersAction[Parser]) -> None:
+    text = "Settle what people said of mmu notifiers and KVM: each claim as experiments that run now."
+    claims = commands.add_parser("claims", help="settle claims", description=text, allow_abbrev=False)
+    claims.add_argument("claims", metavar="CLAIM", nargs="*", help="as C3; default: all")
+    _add_experiments(claims)
+
+
+def _add_corpus(commands: argparse._SubParsersAction[Parser]) -> None:
+    text = "Reproduce known bugs: before its fix the symptom, after it a proof. In full for those named."
+    corpus = commands.add_parser("corpus", help="reproduce bugs", description=text, allow_abbrev=False)
+    corpus.add_argument("entries", metavar="ENTRY", nargs="*", help="number or commit; default: all")
+    corpus.add_argument("--larger", action="store_true", help="under larger bounds, too")
+    _add_experiments(corpus)
+
+
+def _add_experiments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--jobs", metavar="N", help="processes at a time (default: one per core)")
+    parser.add_argument("--fresh", action="store_true", help="run again what nothing has changed")
+    parser.add_argument("--json", action="store_true", help="print JSON (docs/reference/json.md)")
 
 
 def _add_target(parser: argparse.ArgumentParser) -> None:

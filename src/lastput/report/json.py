@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
+from lastput.report.experiments import Settled
 from lastput.result import SCHEMA, Result, Verdict
 
 _GRAVITY: tuple[Verdict, ...] = ("holds", "incomplete", "violated")
@@ -40,6 +41,24 @@ def result_value(result: Result) -> dict[str, Any]:
     value["settings"] = dict(result.settings)
     del value["schema"]
     return value
+
+
+def experiment_value(settled: Settled) -> dict[str, Any]:
+    """An experiment of the claims or the corpus, without the steps of its schedule."""
+    result = settled.result
+    found = result.violation
+    return {
+        "command": settled.run.words,
+        "verdict": result.verdict,
+        "reason": result.reason,
+        "states": result.counts.states,
+        "transitions": result.counts.transitions,
+        "violation": found
+        and {"kind": found.kind, "function": found.function, "file": found.file, "line": found.line}
+        | {"steps": len(found.steps), "switches": found.switches, "schedule": found.schedule},
+        "reused": settled.reused,
+        "unexpected": settled.wrong,
+    }
 
 
 def dumps(results: Sequence[Result]) -> str:

@@ -1,0 +1,71 @@
+"""What `lastput claims` and `lastput corpus` share: run experiments, show how far they are."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lastput.cli import exits, interrupt, terminal
+from lastput.cli.progress import Live
+from lastput.lang.errors import UsageError
+from lastput.report.experiments import tally
+from lastput.report.style import style_for
+
+if TYPE_CHECKING:
+    from lastput.study.experiment import Run
+    from lastput.study.settle import Settled
+
+
+@dataclass
+class Found:
+    """What the experiments came to, by `id(run)`, and how many are missing after Ctrl-C."""
+
+    by_run: dict[int, Settled] = field(default_factory=dict)
+    missing: int = 0
+    seconds: float = 0.0
+
+    @property
+    def status(self) -> int:
+        """Exit status: 0 if all is as expected, 1 if something is not, 3 if something was not settled."""
+        wrong = [one for one in self.by_run.values() if one.wrong]
+        if any(one.result.verdict != "incomplete" for one in wrong):
+            return exits.VIOLATED
+        return exits.INCOMPLETE if wrong or self.missing else exits.HOLDS
+
+    def last_lines(self) -> str:
+        """How many there were, and whether all is as expected."""
+        lines = tally(list(self.by_run.values()), self.missing, self.seconds, style_for(sys.stdout))
+        return "\n".join(lines) + "\n"
+
+
+def jobs(text: str | None) -> int | None:
+    """The number behind --jobs; UsageError if it is none."""
+    if text is None:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"--jobs {text}: use a number from 1")
+    return int(text)
+
+
+def run_all(runs: Sequence[Run], *, processes: int | None, fresh: bool) -> Found:
+    """Settle every run; Ctrl-C leaves the rest out."""
+    from lastput.study.settle import settle
+
+    found = Found()
+    began = time.perf_counter()
+    with Live() as live:
+        live.phase(f"{len(runs)} experiments")
+        interrupt.raising()
+        try:
+            for settled in settle(runs, jobs=processes, fresh=fresh):
+                found.by_run[id(settled.run)] = settled
+                live.phase(f"{len(found.by_run)} of {len(runs)} experiments, last {settled.run.scenario}")
+        except KeyboardInterrupt:
+            terminal.complain("lastput: interrupted; what is known so far:")
+    interrupt.settled()
+    found.missing = len({id(run) for run in runs}) - len(found.by_run)
+    found.seconds = time.perf_counter() - began
+    return found

@@ -1,0 +1,72 @@
+"""Experiments as text: one line for what a run came to, and how to see it whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from lastput.report.layout import plural, wrapped
+from lastput.report.style import Style
+from lastput.result import Result
+
+
+class Command(Protocol):
+    """The experiment, as on the command line."""
+
+    @property
+    def words(self) -> str: ...
+
+
+class Settled(Protocol):
+    """An experiment that has been run (lastput.study.settle)."""
+
+    @property
+    def run(self) -> Command: ...
+    @property
+    def result(self) -> Result: ...
+    @property
+    def reused(self) -> bool: ...
+    @property
+    def wrong(self) -> str: ...
+
+
+def finding(result: Result) -> str:
+    """`null-deref in stage2_get_pmd after 54 steps, 1 context switch`, or `holds: 1,586 states`."""
+    found = result.violation
+    if found is None:
+        size = plural(result.counts.states, "state")
+        return f"{result.verdict}: {result.reason or size}"
+    if found.kind == "unreachable":
+        return f"never happens: {found.message or 'all of'} {plural(result.counts.states, 'state')}"
+    where = f"{found.kind} in {found.function}".removesuffix(" in ")
+    return f"{where} after {plural(len(found.steps), 'step')}, {plural(found.switches, 'context switch')}"
+
+
+def outcome(label: str, settled: Settled, style: Style, *, indent: str = "    ") -> list[str]:
+    """What the experiment came to, behind `label`; loud if it is not what was expected."""
+    lines = wrapped(f"{label}{finding(settled.result)}", indent=indent, hanging=" " * len(label))
+    if not settled.wrong:
+        return lines
+    return [*lines, *map(style.bad, wrapped(f"UNEXPECTED: {settled.wrong}", indent=indent, hanging="  "))]
+
+
+def command(settled: Settled, *, indent: str) -> list[str]:
+    """What to type to see the experiment's report."""
+    return wrapped(settled.run.words, indent=indent, hanging="    ")
+
+
+def tally(settled: Sequence[Settled], missing: int, seconds: float, style: Style) -> list[str]:
+    """The last lines: how many experiments ran, how many were reused, and whether all is as expected."""
+    reused = sum(one.reused for one in settled)
+    wrong = [one for one in settled if one.wrong]
+    ran = f"{plural(len(settled), 'experiment')}, {seconds:.0f} s"
+    if reused:
+        ran += f"; {reused} unchanged since they were run, their results reused"
+    lines = wrapped(f"{ran}.")
+    if missing:
+        lines += map(style.loud, wrapped(f"INCOMPLETE: {plural(missing, 'experiment')} not run."))
+    if wrong:
+        lines += map(style.bad, wrapped(f"{plural(len(wrong), 'experiment')} not as expected."))
+    elif not missing:
+        lines.append(style.good("All as expected."))
+    return lines

@@ -1,0 +1,74 @@
+"""Every claim and every entry of the corpus, run; the small ones compared with brute force."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+import pytest
+
+from lastput.simulate.explore import explore
+from lastput.simulate.setup import build
+from lastput.study.claims import claims
+from lastput.study.corpus import entries
+from lastput.study.experiment import Run
+from lastput.study.registry import SCENARIOS
+from lastput.study.settle import Settled, settle
+
+SMALL = 3_000
+"""States that brute force can explore in a few seconds."""
+
+RUNS: Mapping[str, Run] = {
+    run.words: run
+    for run in (
+        *(run for entry in entries() for run in entry.runs),
+        *(exhibit.run for claim in claims() for exhibit in claim.exhibits),
+    )
+}
+LARGER: Mapping[str, Run] = {run.words: run for entry in entries() for run in entry.larger}
+
+
+@cache
+def settled() -> Mapping[str, Settled]:
+    """All of them, several at a time."""
+    return {one.run.words: one for one in settle(list(RUNS.values()), fresh=True)}
+
+
+@pytest.mark.parametrize("words", RUNS)
+def test_the_experiment_comes_out_as_expected(words: str) -> None:
+    assert settled()[words].wrong == ""
+
+
+@pytest.mark.parametrize("words", RUNS)
+def test_brute_force_agrees(words: str) -> None:
+    run, result = RUNS[words], settled()[words].result
+    if result.counts.states > SMALL:
+        pytest.skip(f"{result.counts.states:,} states")
+    found = explore(build(SCENARIOS[run.scenario], run.variant, run.settings), max_states=4 * SMALL)
+    if result.violation is None or result.violation.kind == "unreachable":
+        assert (found.states, found.transitions) == (result.counts.states, result.counts.transitions)
+        assert (found.kinds, found.bounds, found.complete) == (set(), set(), True)
+    elif found.complete:
+        assert result.violation.kind in found.kinds
+        assert found.shortest == len(result.violation.steps)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("words", LARGER)
+def test_larger_bounds_change_nothing(words: str) -> None:
+    (one,) = settle([LARGER[words]])
+    assert one.wrong == ""
+
+
+def test_each_bug_is_caught_before_its_fix_and_not_after() -> None:
+    for entry in entries():
+        assert entry.before.expect.verdict == "violated", entry.number
+        assert entry.before.expect.kinds, entry.number
+        assert entry.before.expect.functions or entry.before.expect.story, entry.number
+        assert entry.after.expect.verdict == "holds", entry.number
+        assert entry.before != entry.after, entry.number
+
+
+def test_numbers_are_unique() -> None:
+    for numbers in ([entry.number for entry in entries()], [claim.number for claim in claims()]):
+        assert len(set(numbers)) == len(numbers)
