@@ -1,6 +1,6 @@
 """What random programs found: each model once made the compiler and brute force disagree, or stop.
 
-The comparison is that of `tests/random`: counts, kinds, levels, and the replay of the schedule.
+The comparison is that of `tests/programs`: counts, kinds, levels, and the replay of the schedule.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.random.programs import HEADER, Program
-from tests.random.test_random import agrees
+from tests.programs.programs import HEADER, Program
+from tests.programs.test_random import agrees
 
 MODELS = {
     "stop value of a range is assigned in the loop": """

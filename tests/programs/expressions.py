@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from tests.random.schema import OPERATION, Dice, Leaf, Schema, Thing
+from tests.programs.schema import OPERATION, Dice, Leaf, Schema, Thing
 
 COMPARISONS = ["==", "!=", "<", "<=", ">", ">="]
 OPERATORS = {"+": 5, "-": 3, "*": 1, "&": 2, "|": 2, "^": 1, "//": 1, "%": 1, "<<": 1, ">>": 1}

@@ -24,7 +24,7 @@ from lastput.simulate.replay import replay
 from lastput.simulate.scheduler import Scheduler
 from lastput.simulate.setup import build
 from lastput.simulate.state import StateReader
-from tests.random.programs import Program
+from tests.programs.programs import Program
 
 _numbers = itertools.count()
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from tests.random import agreement
-from tests.random.programs import Program, programs
+from tests.programs import agreement
+from tests.programs.programs import Program, programs
 
 MOST_STATES = 800
 """Programs with more states are thrown away: brute force runs each state's schedule again."""

@@ -11,9 +11,9 @@ from itertools import product
 
 from hypothesis import strategies as st
 
-from tests.random.expressions import Effects, Expressions, Helper, Mood
-from tests.random.schema import OPERATION, Dice, Draw, Schema, Thing, draw_schema, initial
-from tests.random.statements import Statements
+from tests.programs.expressions import Effects, Expressions, Helper, Mood
+from tests.programs.schema import OPERATION, Dice, Draw, Schema, Thing, draw_schema, initial
+from tests.programs.statements import Statements
 
 HEADER = """\
 from __future__ import annotations

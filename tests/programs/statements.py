@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tests.random.expressions import OPERATORS, Expressions
-from tests.random.schema import OPERATION
+from tests.programs.expressions import OPERATORS, Expressions
+from tests.programs.schema import OPERATION
 
 Lines = list[str]
 DEPTH = 2
