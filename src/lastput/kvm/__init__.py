@@ -2,5 +2,7 @@
 
 kvm_host     what a VM is made of (memory only)
 kvm_main     the part every architecture shares: files, last put, notifier callbacks
+arch         from there to the architecture of `Kvm.arch`
+witness      what properties ask about a VM
 arm64/       stage-2 page tables of arm and arm64
 """

@@ -21,6 +21,7 @@ from lastput.lang import array, const, length, option, options, ptr, s8, static,
 class Kvm:
     """Sizes of a VM, and what its generic code does."""
 
+    arch: str = option("arm64", "the architecture under KVM", values=("arm64", "x86", "keeproot"))
     vcpus: int = option(0, "vcpu threads that run the guest", low=0, high=2)
     touches: int = option(1, "guest accesses of each vcpu", low=1, high=3)
     retry_count: bool = option(True, "mmu_notifier_retry tests mmu_notifier_count")

@@ -1,7 +1,7 @@
 """The part of KVM that every architecture shares (Linux 4.12, virt/kvm/kvm_main.c).
 
-The architecture is arm64. What kvm_destroy_vm does for itself alone, with the last reference gone
-(devices, buses, routing, hardware_disable), is left out.
+The architecture is that of `Kvm.arch`. What kvm_destroy_vm does for itself alone, with the last
+reference gone (devices, buses, routing, hardware_disable), is left out.
 """
 
 from __future__ import annotations
@@ -15,12 +15,17 @@ from lastput.kernel.sched import current
 from lastput.kernel.sched_mm import mmdrop
 from lastput.kernel.spinlock import spin_lock, spin_unlock
 from lastput.kernel.srcu import cleanup_srcu_struct, srcu_read_lock, srcu_read_unlock
-from lastput.kvm.arm64.fault import kvm_arch_vcpu_ioctl_run
-from lastput.kvm.arm64.kvm_host import witness
-from lastput.kvm.arm64.notifier import kvm_age_hva, kvm_unmap_hva, kvm_unmap_hva_range
-from lastput.kvm.arm64.pgtable import Stage2
-from lastput.kvm.arm64.stage2_unmap import kvm_arch_flush_shadow_all
-from lastput.kvm.kvm_host import Kvm, kvm, kvm_vcpu, vm_list
+from lastput.kvm.arch import (
+    arch_age_hva,
+    arch_destroy_vm,
+    arch_flush_shadow_all,
+    arch_ram_base,
+    arch_unmap_hva,
+    arch_unmap_hva_range,
+    arch_vcpu_ioctl_run,
+)
+from lastput.kvm.kvm_host import kvm, kvm_vcpu, vm_list
+from lastput.kvm.witness import witness
 from lastput.lang import BUG_ON, NULL, container_of, kfree, ptr, reinterpret
 
 EIO = 5
@@ -40,13 +45,6 @@ def kvm_put_kvm(kvm: ptr[kvm]) -> None:
         kvm_destroy_vm(kvm)
 
 
-def kvm_arch_destroy_vm(kvm: ptr[kvm]) -> None:
-    """arm: free the vcpus. Stage 2 went with the release of the notifier."""
-    for i in range(Kvm.vcpus):
-        kfree(kvm.vcpus[i])
-        kvm.vcpus[i] = NULL
-
-
 def kvm_free_memslots(kvm: ptr[kvm]) -> None:
     kfree(kvm.memslots)
 
@@ -59,7 +57,7 @@ def kvm_destroy_vm(kvm: ptr[kvm]) -> None:
     witness.destroying = True
     mmu_notifier_unregister(kvm.mmu_notifier, kvm.mm)
     witness.destroying = False
-    kvm_arch_destroy_vm(kvm)
+    arch_destroy_vm(kvm)
     kvm_free_memslots(kvm)
     cleanup_srcu_struct(kvm.srcu)
     kfree(kvm)
@@ -95,7 +93,7 @@ def kvm_vcpu_ioctl_run(fd: int) -> int:
     vcpu = file_vcpu(filp)
     result = -EIO
     if current().mm == vcpu.kvm.mm:
-        kvm_arch_vcpu_ioctl_run(vcpu, Stage2.ram_base, Mm.pages)
+        arch_vcpu_ioctl_run(vcpu, arch_ram_base(), Mm.pages)
         result = 0
     fput(filp)
     return result
@@ -111,7 +109,7 @@ def mmu_notifier_to_kvm(mn: ptr[mmu_notifier]) -> ptr[kvm]:
 def kvm_mmu_notifier_release(mn: ptr[mmu_notifier], mm: ptr[mm_struct]) -> None:
     kvm = mmu_notifier_to_kvm(mn)
     srcu_read_lock(kvm.srcu)
-    kvm_arch_flush_shadow_all(kvm)
+    arch_flush_shadow_all(kvm)
     srcu_read_unlock(kvm.srcu)
 
 
@@ -122,7 +120,7 @@ def kvm_mmu_notifier_clear_flush_young(
     srcu_read_lock(kvm.srcu)
     spin_lock(kvm.mmu_lock)
     witness.aging = True
-    young = kvm_age_hva(kvm, start, end)
+    young = arch_age_hva(kvm, start, end)
     witness.aging = False
     spin_unlock(kvm.mmu_lock)
     witness.was_young = False
@@ -135,7 +133,7 @@ def kvm_mmu_notifier_invalidate_page(mn: ptr[mmu_notifier], mm: ptr[mm_struct], 
     srcu_read_lock(kvm.srcu)
     spin_lock(kvm.mmu_lock)
     kvm.mmu_notifier_seq += 1
-    kvm_unmap_hva(kvm, address)
+    arch_unmap_hva(kvm, address)
     spin_unlock(kvm.mmu_lock)
     srcu_read_unlock(kvm.srcu)
 
@@ -147,7 +145,7 @@ def kvm_mmu_notifier_invalidate_range_start(
     srcu_read_lock(kvm.srcu)
     spin_lock(kvm.mmu_lock)
     kvm.mmu_notifier_count += 1
-    kvm_unmap_hva_range(kvm, start, end)
+    arch_unmap_hva_range(kvm, start, end)
     spin_unlock(kvm.mmu_lock)
     srcu_read_unlock(kvm.srcu)
 

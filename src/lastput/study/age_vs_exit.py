@@ -23,10 +23,11 @@ from lastput.kernel.sched import current, task_struct
 from lastput.kernel.srcu import GRACE_PERIODS
 from lastput.kernel.task_work import exit_task_work, task_work_run
 from lastput.kernel.vmscan import pick, shrink_active_list, shrink_page_list
-from lastput.kvm.arm64.kvm_host import Arm, witness
+from lastput.kvm.arm64.kvm_host import Arm
 from lastput.kvm.arm64.pgtable import Stage2, pmd_page, pte_page
 from lastput.kvm.kvm_host import Kvm, vm_list
 from lastput.kvm.kvm_main import kvm_vcpu_ioctl_run
+from lastput.kvm.witness import witness
 from lastput.lang import NULL, Setup, option, options, ptr, scenario
 from lastput.study.vmm import VM_FD, Vmm, boot, task, vcpu_fd
 

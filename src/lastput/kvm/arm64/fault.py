@@ -14,10 +14,10 @@ from lastput.kernel.preempt import might_sleep
 from lastput.kernel.sched import current
 from lastput.kernel.spinlock import spin_lock, spin_unlock
 from lastput.kernel.srcu import srcu_read_lock, srcu_read_unlock
-from lastput.kvm.arm64.kvm_host import witness
 from lastput.kvm.arm64.pgtable import pgd_t, pte_index, stage2_pgd_index, stage2_pmd_index
 from lastput.kvm.arm64.stage2_get import stage2_get_pmd, stage2_set_pte
 from lastput.kvm.kvm_host import Kvm, gfn_to_hva, kvm, kvm_vcpu, mmu_notifier_retry
+from lastput.kvm.witness import witness
 from lastput.lang import at, atomic, choose, ptr
 
 FSC_NONE = 0

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from lastput.kvm.arm64.pgtable import pgd_t
-from lastput.lang import ghost, option, options, ptr, static, struct, upto
+from lastput.lang import option, options, ptr, struct
 
 
 @options
@@ -22,30 +20,3 @@ class Arm:
 @struct
 class kvm_arch:
     pgd: ptr[pgd_t]
-
-
-@struct
-class kvm_witness:
-    """What properties ask about the one VM of a scenario; nothing of it is the kernel's.
-
-    All but `released` go back to zero as soon as the moment is over, so that they tell no states
-    apart that are alike.
-    """
-
-    running: ghost[Annotated[int, upto(2)]]
-    """Vcpus inside KVM_RUN."""
-    aging: ghost[bool]
-    """Somebody is inside kvm_age_hva, under mmu_lock."""
-    was_young: ghost[bool]
-    """... and has found a page young."""
-    unmapping: ghost[Annotated[int, upto(7)]]
-    """How many tasks are inside unmap_stage2_range."""
-    released: ghost[bool]
-    """arch.pgd is NULL."""
-    retried: ghost[bool]
-    """user_mem_abort has found its page invalidated, and is about to let go of it."""
-    destroying: ghost[bool]
-    """Somebody is inside mmu_notifier_unregister."""
-
-
-witness = static(kvm_witness)

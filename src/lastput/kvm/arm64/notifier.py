@@ -7,11 +7,12 @@ in 4.12: a release may have freed stage 2 while this callback was on its way.
 from __future__ import annotations
 
 from lastput.kernel.mm_types import pte_t
-from lastput.kvm.arm64.kvm_host import Arm, witness
+from lastput.kvm.arm64.kvm_host import Arm
 from lastput.kvm.arm64.pgtable import pte_index
 from lastput.kvm.arm64.stage2_get import stage2_get_pmd
 from lastput.kvm.arm64.stage2_unmap import unmap_stage2_range
 from lastput.kvm.kvm_host import hva_to_gfn, kvm, kvm_memory_slot, kvm_memslots_of
+from lastput.kvm.witness import witness
 from lastput.lang import atomic, ptr
 
 

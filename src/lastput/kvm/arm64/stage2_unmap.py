@@ -7,7 +7,7 @@ empty goes the same way, one level up. Cache maintenance of unmapped pages is le
 from __future__ import annotations
 
 from lastput.kernel.spinlock import cond_resched_lock, lockdep_assert_held, spin_lock, spin_unlock
-from lastput.kvm.arm64.kvm_host import Arm, witness
+from lastput.kvm.arm64.kvm_host import Arm
 from lastput.kvm.arm64.pgtable import (
     PGD_SPAN,
     Stage2,
@@ -27,6 +27,7 @@ from lastput.kvm.arm64.pgtable import (
 )
 from lastput.kvm.arm64.stage2_get import stage2_clear_entry
 from lastput.kvm.kvm_host import kvm
+from lastput.kvm.witness import witness
 from lastput.lang import NULL, at, kfree, ptr, reinterpret
 
 

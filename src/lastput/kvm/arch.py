@@ -1,0 +1,60 @@
+"""What the shared part of KVM calls in the architecture: each name goes to the one of `Kvm.arch`.
+
+A branch that is not chosen is not in the compiled model.
+"""
+
+from __future__ import annotations
+
+from lastput.kvm.arm64.arm import kvm_arch_destroy_vm as arm64_destroy_vm
+from lastput.kvm.arm64.fault import kvm_arch_vcpu_ioctl_run as arm64_vcpu_ioctl_run
+from lastput.kvm.arm64.notifier import kvm_age_hva as arm64_age_hva
+from lastput.kvm.arm64.notifier import kvm_unmap_hva as arm64_unmap_hva
+from lastput.kvm.arm64.notifier import kvm_unmap_hva_range as arm64_unmap_hva_range
+from lastput.kvm.arm64.pgtable import Stage2
+from lastput.kvm.arm64.stage2_unmap import kvm_arch_flush_shadow_all as arm64_flush_shadow_all
+from lastput.kvm.kvm_host import Kvm, kvm, kvm_vcpu
+from lastput.lang import ptr
+
+
+def arch_ram_base() -> int:
+    """First guest page of RAM."""
+    if Kvm.arch == "arm64":
+        return Stage2.ram_base
+    return 0
+
+
+def arch_flush_shadow_all(kvm: ptr[kvm]) -> None:
+    """kvm_arch_flush_shadow_all."""
+    if Kvm.arch == "arm64":
+        arm64_flush_shadow_all(kvm)
+
+
+def arch_destroy_vm(kvm: ptr[kvm]) -> None:
+    """kvm_arch_destroy_vm."""
+    if Kvm.arch == "arm64":
+        arm64_destroy_vm(kvm)
+
+
+def arch_vcpu_ioctl_run(vcpu: ptr[kvm_vcpu], base_gfn: int, npages: int) -> None:
+    """kvm_arch_vcpu_ioctl_run, and the faults in it."""
+    if Kvm.arch == "arm64":
+        arm64_vcpu_ioctl_run(vcpu, base_gfn, npages)
+
+
+def arch_age_hva(kvm: ptr[kvm], start: int, end: int) -> bool:
+    """kvm_age_hva."""
+    if Kvm.arch == "arm64":
+        return arm64_age_hva(kvm, start, end)
+    return False
+
+
+def arch_unmap_hva(kvm: ptr[kvm], hva: int) -> None:
+    """kvm_unmap_hva."""
+    if Kvm.arch == "arm64":
+        arm64_unmap_hva(kvm, hva)
+
+
+def arch_unmap_hva_range(kvm: ptr[kvm], start: int, end: int) -> None:
+    """kvm_unmap_hva_range."""
+    if Kvm.arch == "arm64":
+        arm64_unmap_hva_range(kvm, start, end)

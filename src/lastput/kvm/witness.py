@@ -1,0 +1,31 @@
+"""What properties ask about the one VM of a scenario; nothing of it is the kernel's."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from lastput.lang import ghost, static, struct, upto
+
+
+@struct
+class kvm_witness:
+    """Where the VM stands. All but `released` go back to zero as soon as the moment is over, so that
+    they tell no states apart that are alike."""
+
+    running: ghost[Annotated[int, upto(2)]]
+    """Vcpus inside KVM_RUN."""
+    aging: ghost[bool]
+    """Somebody is inside kvm_age_hva, under mmu_lock."""
+    was_young: ghost[bool]
+    """... and has found a page young."""
+    unmapping: ghost[Annotated[int, upto(7)]]
+    """How many tasks are inside unmap_stage2_range."""
+    released: ghost[bool]
+    """The release of the notifier has taken the secondary page table away (arm: arch.pgd is NULL)."""
+    retried: ghost[bool]
+    """user_mem_abort has found its page invalidated, and is about to let go of it."""
+    destroying: ghost[bool]
+    """Somebody is inside mmu_notifier_unregister."""
+
+
+witness = static(kvm_witness)
