@@ -3,8 +3,10 @@
 Names are the kernel's. A file named `*_types` declares memory only, as the kernel's own headers of
 that name do, so that the functions may include each other's structs in any order:
 
-    lock_types  atomic  hlist  fs_types  mm_types  sched     what memory looks like
-    preempt  spinlock  rwsem  srcu                           how threads exclude and wait
+    lock_types  atomic  refcount  hlist  list                what memory looks like
+    fs_types  mm_types  sched
+    preempt  spinlock  rwlock  mutex  rwsem  seqcount        how threads exclude ...
+    srcu  rcu  rcu_segcblist  completion  wait  workqueue    ... and wait
     task_work  file                                          files and their deferred last put
     mmu_notifier  sched_mm  page  gup  mmap  fork  exit      address spaces, from use to death
     rmap  vmscan  madvise                                    what the rest of the system does to them

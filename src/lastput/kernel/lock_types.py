@@ -1,4 +1,4 @@
-"""Memory of the locks (include/linux/spinlock_types.h, rwsem.h).
+"""Memory of the locks (include/linux/spinlock_types.h, rwlock_types.h, rwsem.h, mutex.h).
 
 A lock is who holds it. Wait queues, tickets and debugging fields are left out: which waiter is
 next is decided by the scheduler, so every order that a fair queue gives is among those explored.
@@ -18,3 +18,14 @@ class spinlock_t:
 class rw_semaphore:
     writer: holder
     readers: holders
+
+
+@struct
+class rwlock_t:
+    writer: holder
+    readers: holders
+
+
+@struct
+class mutex:
+    owner: holder

@@ -18,6 +18,12 @@ def preempt_enable() -> None:
 
 
 def might_sleep() -> None:
-    """Marks a function that may sleep; a violation when a spinlock is held."""
-    if current().preempt_count != 0:
+    """Marks a function that may sleep; a violation when a spinlock is held, or inside of rcu_read_lock.
+
+    Source: Linux 4.12, include/linux/kernel.h, kernel/sched/core.c: ___might_sleep.
+    """
+    task = current()
+    if task.rcu_read_lock_nesting != 0:
+        violation("rcu-misuse", "Illegal context switch in RCU read-side critical section")
+    if task.preempt_count != 0:
         violation("sleep-in-atomic", "sleeping function called from invalid context")

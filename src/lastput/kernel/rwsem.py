@@ -46,3 +46,41 @@ def up_write(sem: ptr[rw_semaphore]) -> None:
         if sem.writer != this_thread() + 1:
             violation("lock-owner", "up_write: this task is not the writer")
         sem.writer = 0
+
+
+def down_read_trylock(sem: ptr[rw_semaphore]) -> bool:
+    """Take `sem` for reading unless a writer has it; says whether it did.
+
+    Source: Linux 4.12, kernel/locking/rwsem.c.
+    """
+    with atomic():
+        if sem.writer != 0:
+            return False
+        if (sem.readers >> this_thread()) & 1:
+            violation("lock-recursion", "down_read_trylock: this task holds the semaphore already")
+        sem.readers |= 1 << this_thread()
+        return True
+
+
+def down_write_trylock(sem: ptr[rw_semaphore]) -> bool:
+    """Take `sem` for writing if nobody has it; says whether it did.
+
+    Source: Linux 4.12, kernel/locking/rwsem.c.
+    """
+    with atomic():
+        if sem.writer != 0 or sem.readers != 0:
+            return False
+        sem.writer = this_thread() + 1
+        return True
+
+
+def downgrade_write(sem: ptr[rw_semaphore]) -> None:
+    """From writer to reader, with nobody in between.
+
+    Source: Linux 4.12, kernel/locking/rwsem.c.
+    """
+    with atomic():
+        if sem.writer != this_thread() + 1:
+            violation("lock-owner", "downgrade_write: this task is not the writer")
+        sem.writer = 0
+        sem.readers |= 1 << this_thread()

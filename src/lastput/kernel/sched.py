@@ -18,6 +18,8 @@ class task_struct:
     task_works: ptr[callback_head]
     preempt_count: ghost[Annotated[int, upto(7)]]
     """Spinlocks held. A ghost: only the task itself reads or writes it."""
+    rcu_read_lock_nesting: ghost[Annotated[int, upto(3)]]
+    """RCU read sections around the task. A ghost for the same reason."""
 
 
 def current() -> ptr[task_struct]:

@@ -10,7 +10,11 @@ that, so the shortest grace period that the contract allows is the one to check 
 
 from __future__ import annotations
 
-from lastput.kernel.preempt import might_sleep
+from collections.abc import Callable
+
+from lastput.kernel.fs_types import callback_head
+from lastput.kernel.preempt import might_sleep, preempt_disable, preempt_enable
+from lastput.kernel.rcu_segcblist import barrier, busy, enqueue, invoke, rcu_segcblist, take
 from lastput.lang import array, atomic, await_, holder, holders, length, ptr, struct, this_thread, violation
 
 GRACE_PERIODS = 2
@@ -25,6 +29,7 @@ class srcu_struct:
     waiter: array[holder] = length(GRACE_PERIODS)
     waits_for: array[holders] = length(GRACE_PERIODS)
     """Of the readers that were inside when `waiter` began to wait: those that have not left since."""
+    callbacks: rcu_segcblist
 
 
 def srcu_read_lock(ssp: ptr[srcu_struct]) -> None:
@@ -52,14 +57,13 @@ def srcu_read_unlock(ssp: ptr[srcu_struct]) -> None:
                 ssp.waits_for[i] &= ~me
 
 
-def synchronize_srcu(ssp: ptr[srcu_struct]) -> None:
-    """Wait for every read section that is open now. May sleep."""
-    might_sleep()
+def wait_for_readers(ssp: ptr[srcu_struct]) -> None:
+    """A grace period, of SRCU or RCU."""
     slot = -1
     with atomic():
         inside = ssp.readers
         if inside & (1 << this_thread()):
-            violation("rcu-misuse", "synchronize_srcu inside a read section of the same domain")
+            violation("rcu-misuse", "waiting for a grace period inside a read section of the same domain")
         if inside:
             for i in range(GRACE_PERIODS):
                 if slot < 0 and ssp.waiter[i] == 0:
@@ -74,12 +78,54 @@ def synchronize_srcu(ssp: ptr[srcu_struct]) -> None:
             ssp.waiter[slot] = 0
 
 
+def synchronize_srcu(ssp: ptr[srcu_struct]) -> None:
+    """Wait for every read section that is open now. May sleep.
+
+    Source: Linux 4.12, kernel/rcu/srcutree.c.
+    """
+    might_sleep()
+    wait_for_readers(ssp)
+
+
+def call_srcu(
+    ssp: ptr[srcu_struct], head: ptr[callback_head], func: Callable[[ptr[callback_head]], None]
+) -> None:
+    """Have `func` called, some time after every read section of `ssp` that is open now.
+
+    Source: Linux 4.12, kernel/rcu/srcutree.c.
+    """
+    head.func = func
+    enqueue(ssp.callbacks, head)
+
+
+def srcu_callbacks(ssp: ptr[srcu_struct]) -> None:
+    """Body of a daemon thread that runs callbacks when they are due; bottom halves are off for each.
+
+    Source: Linux 4.12, kernel/rcu/srcutree.c: srcu_invoke_callbacks.
+    """
+    while True:
+        slot = take(ssp.callbacks)
+        wait_for_readers(ssp)
+        preempt_disable()
+        invoke(ssp.callbacks, slot)
+        preempt_enable()
+
+
+def srcu_barrier(ssp: ptr[srcu_struct]) -> None:
+    """Wait until every callback that was queued before is done. May sleep.
+
+    Source: Linux 4.12, kernel/rcu/srcutree.c.
+    """
+    might_sleep()
+    barrier(ssp.callbacks)
+
+
 def cleanup_srcu_struct(ssp: ptr[srcu_struct]) -> None:
-    """The domain goes away: a reader or a grace period left in it is a violation."""
+    """The domain goes away: a reader, a grace period or a callback left in it is a violation."""
     with atomic():
-        busy = ssp.readers != 0
+        in_use = ssp.readers != 0 or busy(ssp.callbacks)
         for i in range(GRACE_PERIODS):
             if ssp.waiter[i] != 0:
-                busy = True
-        if busy:
+                in_use = True
+        if in_use:
             violation("rcu-misuse", "cleanup_srcu_struct: the domain is in use")
