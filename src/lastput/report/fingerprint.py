@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import importlib.util
 import sys
@@ -54,12 +55,21 @@ def _is_model(module: ModuleType, root: Path) -> bool:
 
 
 def _imports(module: ModuleType, source: bytes) -> Iterator[ModuleType]:
-    """Modules that `source` imports. Those of `from a import b` are `a` and, if it is one, `a.b`."""
-    for node in ast.walk(ast.parse(source)):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = importlib.util.resolve_name("." * node.level + (node.module or ""), module.__package__)
-            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    """Modules that `source` imports."""
+    for level, base, names in _import_statements(source):
+        if level or base:
+            whole = importlib.util.resolve_name("." * level + base, module.__package__)
+            names = (whole, *(f"{whole}.{name}" for name in names))
         yield from (sys.modules[name] for name in names if name in sys.modules)
+
+
+@functools.cache
+def _import_statements(source: bytes) -> tuple[tuple[int, str, tuple[str, ...]], ...]:
+    """(level, module, names) of each import; those of `from a import b` are `a` and, if it is one, `a.b`."""
+    found: list[tuple[int, str, tuple[str, ...]]] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found.append((0, "", tuple(alias.name for alias in node.names)))
+        elif isinstance(node, ast.ImportFrom):
+            found.append((node.level, node.module or "", tuple(alias.name for alias in node.names)))
+    return tuple(found)

@@ -109,8 +109,14 @@ def _place(run: Run) -> Path | None:
         return None
     scenario = SCENARIOS[run.scenario]
     values = scenario.configure(run.variant, run.settings)
-    parts = [scenario.name, run.variant, sorted(values.items()), fingerprint(scenario), _own_digest()]
+    parts = [scenario.name, run.variant, sorted(values.items()), _model(run.scenario), _own_digest()]
     return base / f"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}.result"
+
+
+@functools.cache
+def _model(name: str) -> dict[str, str]:
+    """The model's source text; it stays what it was when this process first looked."""
+    return fingerprint(SCENARIOS[name])
 
 
 @functools.cache
