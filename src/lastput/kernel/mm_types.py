@@ -10,8 +10,8 @@ from typing import Annotated
 
 from lastput.kernel.atomic import atomic_t
 from lastput.kernel.fs_types import file
-from lastput.kernel.hlist import hlist_head
-from lastput.kernel.lock_types import rw_semaphore, spinlock_t
+from lastput.kernel.hlist import hlist_head, hlist_node
+from lastput.kernel.lock_types import mutex, rw_semaphore, spinlock_t
 from lastput.lang import array, const, ghost, length, option, options, ptr, struct, upto
 
 
@@ -59,10 +59,17 @@ class vm_area_struct:
     anon_vma: const[ptr[anon_vma]]
 
 
+DYING = 2
+"""Room for notifiers that the exit of an address space has unhashed."""
+
+
 @struct
 class mmu_notifier_mm:
     list: hlist_head
     lock: spinlock_t
+    mutex: mutex
+    """Not the kernel's, as `dying`: designs of kernel/mmu_notifier_designs.py."""
+    dying: array[ptr[hlist_node]] = length(DYING)
 
 
 @struct

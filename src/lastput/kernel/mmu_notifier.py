@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from lastput.kernel.fs_types import callback_head
 from lastput.kernel.hlist import hlist_del_init_rcu, hlist_del_rcu, hlist_unhashed
-from lastput.kernel.mm_types import mm_struct
+from lastput.kernel.mm_types import mm_struct, page
 from lastput.kernel.mmu_notifier_designs import (
     release_exit_frees,
     release_mutex_after_pick,
@@ -21,8 +21,8 @@ from lastput.kernel.mmu_notifier_designs import (
     release_mutex_in_section,
     release_mutex_of_mm,
     unregister_exit_frees,
-    unregister_own_mutex,
     unregister_mutex_of_mm,
+    unregister_own_mutex,
     unregister_then_free,
 )
 from lastput.kernel.mmu_notifier_types import (
@@ -283,14 +283,14 @@ def mmu_notifier_invalidate_range(mm: ptr[mm_struct], start: int, end: int) -> N
     Source: Linux 4.12, mm/mmu_notifier.c.
     """
     if mm.mmu_notifier_mm:
-        srcu_read_lock(srcu)
+        walk_begin()
         node = mm.mmu_notifier_mm.list.first
         while node:
             mn = hlist_entry(node)
             if mn.ops.invalidate_range != NULL:
                 mn.ops.invalidate_range(mn, mm, start, end)
             node = mn.hlist.next
-        srcu_read_unlock(srcu)
+        walk_end()
 
 
 def mmu_notifier_invalidate_range_start(mm: ptr[mm_struct], start: int, end: int) -> None:
