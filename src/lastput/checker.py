@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lastput.checks.kinds import KINDS
@@ -27,6 +27,7 @@ from lastput.result import Bound, Counts, Limits, Memory, Result, Seconds, Threa
 
 if TYPE_CHECKING:
     from lastput.compiler.compile import Compiled, Site
+    from lastput.compiler.places import Place
     from lastput.engine.outcome import Outcome, Progress
 
 
@@ -58,13 +59,35 @@ def check(
     limits = _limits(max_states, max_memory, timeout)
     began = time.perf_counter()
     world = build_world(scenario, variant, settings or {})
+    return check_world(world, limits, progress=progress, phase=phase, began=began).result
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A result, and the raw coverage that it was made from: whether each place of the model ran."""
+
+    result: Result
+    places: list[Place]
+    ran: list[bool]
+
+
+def check_world(
+    world: World,
+    limits: Limits,
+    *,
+    progress: Callable[[Progress], None] | None = None,
+    phase: Callable[[str], None] | None = None,
+    began: float | None = None,
+) -> Checked:
+    """`check` for a world that is set up; `began` is when work on it did (time.perf_counter)."""
+    began = time.perf_counter() if began is None else began
     say = phase or (lambda text: None)
-    say(f"compiling {scenario.name}, variant {world.variant}")
+    say(f"compiling {world.scenario.name}, variant {world.variant}")
     native = compiled(world)
     if native.start_event is None:
         _prepare(native)
     compiling = time.perf_counter() - began
-    say(f"searching {scenario.name}, variant {world.variant}")
+    say(f"searching {world.scenario.name}, variant {world.variant}")
     outcome = None if native.start_event is not None else _search(native, limits, progress)
     result = _describe(world, native, outcome, limits)
     found = _violation(world, native, outcome)
@@ -75,7 +98,8 @@ def check(
         total=time.perf_counter() - began,
         cached=native.cached,
     )
-    return replace(result, seconds=seconds, reason="" if found else result.reason)
+    result = replace(result, seconds=seconds, reason="" if found else result.reason)
+    return Checked(result, native.places, [bool(hit) for hit in _coverage(native, outcome)])
 
 
 def _limits(max_states: int | None, max_memory: int | None, timeout: float | None) -> Limits:
@@ -133,8 +157,14 @@ def _describe(world: World, native: Compiled, outcome: Outcome | None, limits: L
         counts=Counts(outcome.states, outcome.transitions, outcome.depth),
         memory=Memory(peak_resident(), outcome.peak_bytes, per_state),
         bounds=bounds,
-        coverage=coverage(world, native.places, (outcome.coverage | native.started).tolist()),
+        coverage=coverage(world, native.places, _coverage(native, outcome)),
     )
+
+
+def _coverage(native: Compiled, outcome: Outcome | None) -> list[int]:
+    """Whether each place of the model ran."""
+    ran: list[int] = (outcome.coverage | native.started if outcome else native.started).tolist()
+    return ran
 
 
 def _header(world: World, limits: Limits) -> Result:

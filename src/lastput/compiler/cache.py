@@ -52,6 +52,7 @@ def entry(world: World, typed: Collection[tree.Function]) -> Path | None:
     if base is None:
         return None
     parts = [native.host(), _own_digest(), repr(_shape(world)), *map(tree.show, typed)]
+    parts += [repr(edit) for edit in world.edits]
     try:
         parts.append(kept.digest(_files(world, typed)))
     except OSError:  # a model that is not in files, say in an archive

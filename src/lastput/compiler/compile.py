@@ -30,6 +30,7 @@ from lastput.compiler.steps import StateLayout
 from lastput.compiler.tree import Function
 from lastput.compiler.valuesets import find_values
 from lastput.engine.model import NativeModel
+from lastput.lang.edits import applying
 from lastput.lang.options import configuration
 from lastput.lang.world import World
 
@@ -90,7 +91,7 @@ class FrontEnd:
 
 def compile_world(world: World) -> Compiled:
     """Compile a scenario that is set up. ModelError if the model leaves the language."""
-    with configuration(world.configuration):
+    with configuration(world.configuration), applying(world.edits):
         # Typed even if the code is there already: it places statics, and numbers functions.
         typed = _type_all(world)
         entry = cache.entry(world, typed.values())
@@ -230,7 +231,7 @@ def _site(site: Any) -> Site:
 
 def emit(world: World, stage: str) -> str:
     """Text of one stage of compiling `world`: tree, ir, steps or llvm."""
-    with configuration(world.configuration):
+    with configuration(world.configuration), applying(world.edits):
         front = analyse(world)
         match stage:
             case "tree":

@@ -12,7 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from lastput.lang import edits
 from lastput.lang.declared import show
+from lastput.lang.edits import Edits
 from lastput.lang.errors import UsageError
 
 
@@ -35,12 +37,13 @@ def span_of(node: ast.AST) -> Span:
 class Source:
     """One model function: its syntax tree, and what the names in it mean."""
 
-    def __init__(self, function: types.FunctionType) -> None:
+    def __init__(self, function: types.FunctionType, changes: Edits = edits.NONE) -> None:
         self.function = function
         self._hints: dict[str, Any] | None = None
         self.name = function.__name__
         self.filename = inspect.getsourcefile(function) or function.__code__.co_filename
-        self.tree = _definition(self.filename, function)
+        written = _definition(self.filename, function)
+        self.tree = edits.edited(changes, function.__code__.co_filename, written)
 
     def fail(self, node: ast.AST | Span, message: str, remedy: str) -> NoReturn:
         """Refuse `node`: raise the ModelError that shows it."""
@@ -122,9 +125,15 @@ def has_source(function: types.FunctionType) -> bool:
     return True
 
 
-@functools.cache
 def source_of(function: Callable[..., Any]) -> Source:
-    """The Source of a model function; UsageError if there is no text to compile."""
+    """The Source of a model function, as edited; UsageError if there is no text to compile."""
     if not isinstance(function, types.FunctionType):
         raise UsageError(f"{function!r} is not a function written in Python")
-    return Source(function)
+    as_written = _source(function, edits.NONE)
+    changes = edits.inside(edits.active(), function.__code__.co_filename, as_written.tree)
+    return _source(function, changes) if changes else as_written
+
+
+@functools.cache
+def _source(function: types.FunctionType, changes: Edits) -> Source:
+    return Source(function, changes)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from lastput.lang.edits import NONE, Edits
 from lastput.lang.intrinsics import Static
 from lastput.lang.layout import AddressSpace, Object
 from lastput.lang.options import Value
@@ -53,6 +54,8 @@ class World:
     properties: list[Property] = field(default_factory=list)
     statics: dict[Static, Object] = field(default_factory=dict)
     functions: list[Callable[..., Any]] = field(default_factory=list)
+    edits: Edits = NONE
+    """What the threads' code is changed in, of what its author wrote."""
 
     def static_object(self, variable: Static, name: str) -> Object:
         """The object of a module-level static; placed, all zero, when first mentioned."""

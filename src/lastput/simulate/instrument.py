@@ -20,6 +20,7 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from lastput.lang.edits import Edits, edited
 from lastput.lang.errors import UsageError
 from lastput.lang.types import ArrayType
 from lastput.simulate.infer import Types
@@ -35,13 +36,13 @@ CHECK, SHIFT_LEFT, SHIFT_RIGHT, CAST, LOOP, REF, REF_ITEM = HELPERS = (
 """Names that rewritten code calls; `program.py` defines them."""
 
 
-def definition(function: Callable[..., Any]) -> ast.FunctionDef:
-    """A fresh copy of the function's syntax tree; UsageError if its source cannot be found."""
+def definition(function: Callable[..., Any], edits: Edits) -> ast.FunctionDef:
+    """A fresh copy of the function's syntax tree, as edited; UsageError if its source cannot be found."""
     code = function.__code__
     for node in _functions("".join(linecache.getlines(code.co_filename))):
         first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
         if node.name == function.__name__ and first == code.co_firstlineno:
-            return copy.deepcopy(node)
+            return edited(edits, code.co_filename, copy.deepcopy(node))
     raise UsageError(f"{function.__qualname__}: no source in {code.co_filename}")
 
 

@@ -29,7 +29,7 @@ class Rewritten:
     def __init__(self, original: Function, world: World) -> None:
         self.original = original
         self.names = Names(original, world, HELPERS)
-        tree = instrument.definition(original)
+        tree = instrument.definition(original, world.edits)
         self.kinds = Types(original, tree, self.names, world.space.layout)
         self.tree = instrument.rewrite(self.names, self.kinds)
         start = instrument.entry(self.names, self.kinds)
