@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from lastput.lang import atomic, ptr, struct, upto, violation
+from lastput.lang import atomic, ptr, roles, struct, upto, violation
 
 
 @struct
@@ -41,3 +41,7 @@ def atomic_dec_and_test(v: ptr[atomic_t]) -> bool:
             violation("warning", "refcount_t: underflow; use-after-free")
         v.counter -= 1
         return v.counter == 0
+
+
+roles.atomic_operation(atomic_inc, atomic_inc_not_zero, atomic_dec_and_test)
+roles.reference(atomic_inc, atomic_dec_and_test)

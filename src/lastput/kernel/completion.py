@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from lastput.kernel.preempt import might_sleep
-from lastput.lang import atomic, await_, ptr, struct, upto
+from lastput.lang import atomic, await_, ptr, roles, struct, upto
 
 ALL = 7
 """`done` after complete_all: nobody who waits takes one away (UINT_MAX since 4.15)."""
@@ -69,3 +69,6 @@ def try_wait_for_completion(x: ptr[completion]) -> bool:
         if x.done != ALL:
             x.done -= 1
         return True
+
+
+roles.wait(wait_for_completion)

@@ -11,7 +11,7 @@ from lastput.kernel.atomic import atomic_dec_and_test, atomic_inc
 from lastput.kernel.fs_types import callback_head, file, files_struct
 from lastput.kernel.sched import current
 from lastput.kernel.task_work import task_work_add
-from lastput.lang import NULL, atomic, container_of, kfree, ptr
+from lastput.lang import NULL, atomic, container_of, kfree, ptr, roles
 
 
 def get_file(f: ptr[file]) -> None:
@@ -78,3 +78,7 @@ def exit_files() -> None:
     if files:
         task.files = NULL
         put_files_struct(files)
+
+
+roles.reference(get_file, fput)
+roles.reference(fget, fput)

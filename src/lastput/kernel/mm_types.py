@@ -12,14 +12,20 @@ from lastput.kernel.atomic import atomic_t
 from lastput.kernel.fs_types import file
 from lastput.kernel.hlist import hlist_head, hlist_node
 from lastput.kernel.lock_types import mutex, rw_semaphore, spinlock_t
-from lastput.lang import array, const, ghost, length, option, options, ptr, struct, upto
+from lastput.lang import array, const, ghost, holder, length, option, options, ptr, struct, upto
 
 
 @options
 class Mm:
-    """Sizes of the address space."""
+    """Sizes of the address space, and what is done to it: what nobody does is not compiled."""
 
     pages: int = option(1, "pages of guest memory", low=1, high=2)
+    mmap_sem: bool = option(False, "somebody takes mmap_sem for writing, so that everybody takes it")
+    write_protect: bool = option(False, "entries can be read-only: after fork, KSM, writeback")
+    huge: bool = option(False, "one huge entry can cover all of guest memory")
+    file: bool = option(False, "guest memory is a shared mapping of a file")
+    scanners: bool = option(False, "ksmd or khugepaged can be at work when the last user goes")
+    notify_before: bool = option(True, "invalidate_range_start comes before the change of primary entries")
 
 
 @struct
@@ -31,8 +37,14 @@ class page:
     """Position in its mapping. No step: it is set before the page is visible and never changes."""
     mapping: ghost[ptr[anon_vma]]
     """Where rmap finds the areas that may map it. Like `index`."""
+    _mapcount: ghost[Annotated[int, upto(3)]]
+    """How many primary entries map it. No step: it changes in the step that changes the entry, under
+    the lock of the page table."""
     secondary: ghost[Annotated[int, upto(3)]]
     """How many entries of secondary MMUs map this frame. They hold no reference."""
+    secondary_writable: ghost[Annotated[int, upto(3)]]
+    """How many of those allow writing."""
+    PG_locked: holder
 
 
 @struct
@@ -41,14 +53,30 @@ class pte_t:
 
     page: ptr[page]
     young: bool
+    writable: bool
+    dirty: bool
 
 
 @struct
 class anon_vma:
-    """From a page to the areas that may map it; the interval tree is one pointer here."""
+    """From a page to the areas that may map it; the interval tree is a list here.
+
+    A file has one, too: i_mmap and i_mmap_rwsem of its address_space, which `page.mapping` points at
+    with a cast in the kernel.
+    """
 
     rwsem: rw_semaphore
     rb_root: ptr[vm_area_struct]
+
+
+@struct
+class address_space:
+    """The pages of a file, and who maps it. The page cache holds a reference to each page."""
+
+    i_mmap: anon_vma
+    page_tree: array[ptr[page]] = length(lambda: Mm.pages)
+    i_size: Annotated[int, upto(2)]
+    """Pages that the file has: what is behind it may not be faulted in."""
 
 
 @struct
@@ -57,6 +85,7 @@ class vm_area_struct:
     vm_next: const[ptr[vm_area_struct]]
     vm_file: const[ptr[file]]
     anon_vma: const[ptr[anon_vma]]
+    """Where rmap looks for it: the anon_vma, or i_mmap of the file."""
 
 
 DYING = 2
@@ -77,6 +106,14 @@ class mm_struct:
     mm_users: atomic_t
     mm_count: atomic_t
     mmap: const[ptr[vm_area_struct]]
+    """The areas that it had when the scenario began, guest memory first."""
+    mm_rb: ptr[vm_area_struct]
+    """The areas that it has. Only `Mm.mmap_sem` looks here: without, no area goes before the end."""
+    mmap_sem: rw_semaphore
     mmu_notifier_mm: ptr[mmu_notifier_mm]
     page_table_lock: spinlock_t
     pte: array[pte_t] = length(lambda: Mm.pages)
+    pmd: pte_t
+    """The huge entry, if `page` is set: then the entries in `pte` are none."""
+    changing: ghost[Annotated[int, upto(7)]]
+    """How many tasks are between the first change of a primary entry and the last word to secondary MMUs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lastput.kernel.lock_types import mutex
 from lastput.kernel.preempt import might_sleep
-from lastput.lang import atomic, await_, ptr, this_thread, violation
+from lastput.lang import atomic, await_, ptr, roles, this_thread, violation
 
 
 def mutex_lock(lock: ptr[mutex]) -> None:
@@ -59,3 +59,8 @@ def lockdep_assert_held_mutex(lock: ptr[mutex]) -> None:
     """
     if lock.owner != this_thread() + 1:
         violation("warning", "lockdep_assert_held: this task does not hold the mutex")
+
+
+roles.lock(mutex_lock, mutex_unlock)
+roles.lock(mutex_trylock, mutex_unlock)
+roles.assertion(lockdep_assert_held_mutex)

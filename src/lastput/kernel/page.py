@@ -9,7 +9,7 @@ models looks at a page between the two.
 from __future__ import annotations
 
 from lastput.kernel.mm_types import Mm, anon_vma, page
-from lastput.lang import NULL, array, atomic, kfree, kzalloc, length, ptr, static, struct, violation
+from lastput.lang import NULL, array, atomic, kfree, kzalloc, length, ptr, roles, static, struct, violation
 
 
 @struct
@@ -60,3 +60,7 @@ def isolate_lru_page(index: int) -> ptr[page]:
         if found:
             found._refcount.counter += 1
         return found
+
+
+roles.reference(get_page, put_page)
+roles.reference(isolate_lru_page, put_page)

@@ -16,7 +16,7 @@ from lastput.kernel.preempt import might_sleep, preempt_disable, preempt_enable
 from lastput.kernel.rcu_segcblist import barrier, enqueue, invoke, take
 from lastput.kernel.sched import current
 from lastput.kernel.srcu import srcu_struct, wait_for_readers
-from lastput.lang import atomic, ptr, static, this_thread, violation
+from lastput.lang import atomic, ptr, roles, static, this_thread, violation
 
 rcu_state = static(srcu_struct)
 """The one domain. `nested` is not used: how deep a task is inside is known to the task alone."""
@@ -97,3 +97,9 @@ def rcu_barrier() -> None:
     """
     might_sleep()
     barrier(rcu_state.callbacks)
+
+
+roles.read_section(rcu_read_lock, rcu_read_unlock)
+roles.grace_period(synchronize_rcu)
+roles.deferral(call_rcu)
+roles.wait(rcu_barrier)

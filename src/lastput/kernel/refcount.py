@@ -7,7 +7,7 @@ the model's range is a bound long before.
 from __future__ import annotations
 
 from lastput.kernel.atomic import atomic_dec_and_test, atomic_inc, atomic_inc_not_zero, atomic_t
-from lastput.lang import ptr, struct
+from lastput.lang import ptr, roles, struct
 
 
 @struct
@@ -53,3 +53,7 @@ def refcount_dec_and_test(r: ptr[refcount_t]) -> bool:
     Source: Linux 4.12, lib/refcount.c.
     """
     return atomic_dec_and_test(r.refs)
+
+
+roles.atomic_operation(refcount_inc, refcount_inc_not_zero, refcount_dec_and_test)
+roles.reference(refcount_inc, refcount_dec_and_test)

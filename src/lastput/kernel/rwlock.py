@@ -10,7 +10,7 @@ from __future__ import annotations
 from lastput.kernel.lock_types import rwlock_t
 from lastput.kernel.preempt import preempt_disable, preempt_enable
 from lastput.kernel.sched import current
-from lastput.lang import atomic, await_, choose, ptr, this_thread, violation
+from lastput.lang import atomic, await_, choose, ptr, roles, this_thread, violation
 
 
 def read_lock(lock: ptr[rwlock_t]) -> None:
@@ -102,3 +102,9 @@ def cond_resched_rwlock_write(lock: ptr[rwlock_t]) -> bool:
         write_unlock(lock)
         write_lock(lock)
     return broken
+
+
+roles.lock(read_lock, read_unlock)
+roles.lock(write_lock, write_unlock)
+roles.lock_break(cond_resched_rwlock_write)
+roles.assertion(lockdep_assert_held_write, lockdep_assert_held_rw)

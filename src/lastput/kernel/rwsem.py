@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from lastput.kernel.lock_types import rw_semaphore
 from lastput.kernel.preempt import might_sleep
-from lastput.lang import atomic, await_, ptr, this_thread, violation
+from lastput.lang import atomic, await_, ptr, roles, this_thread, violation
 
 
 def down_read(sem: ptr[rw_semaphore]) -> None:
@@ -84,3 +84,9 @@ def downgrade_write(sem: ptr[rw_semaphore]) -> None:
             violation("lock-owner", "downgrade_write: this task is not the writer")
         sem.writer = 0
         sem.readers |= 1 << this_thread()
+
+
+roles.lock(down_read, up_read)
+roles.lock(down_write, up_write)
+roles.lock(down_read_trylock, up_read)
+roles.lock(down_write_trylock, up_write)

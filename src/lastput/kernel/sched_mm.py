@@ -9,7 +9,7 @@ from __future__ import annotations
 from lastput.kernel.atomic import atomic_dec_and_test, atomic_inc
 from lastput.kernel.hlist import hlist_empty
 from lastput.kernel.mm_types import mm_struct
-from lastput.lang import BUG_ON, NULL, kfree, ptr
+from lastput.lang import BUG_ON, NULL, kfree, ptr, roles
 
 
 def mmgrab(mm: ptr[mm_struct]) -> None:
@@ -33,3 +33,6 @@ def __mmdrop(mm: ptr[mm_struct]) -> None:
 def mmdrop(mm: ptr[mm_struct]) -> None:
     if atomic_dec_and_test(mm.mm_count):
         __mmdrop(mm)
+
+
+roles.reference(mmgrab, mmdrop)

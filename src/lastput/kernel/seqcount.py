@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from lastput.lang import atomic, await_, holder, ptr, struct, this_thread, upto, violation
+from lastput.lang import atomic, await_, holder, ptr, roles, struct, this_thread, upto, violation
 
 
 @struct
@@ -59,3 +59,7 @@ def read_seqcount_retry(s: ptr[seqcount_t], start: int) -> bool:
     Source: Linux 4.12, include/linux/seqlock.h.
     """
     return s.sequence != start
+
+
+roles.lock(write_seqcount_begin, write_seqcount_end)
+roles.recheck(read_seqcount_retry)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from lastput.kernel.lock_types import spinlock_t
 from lastput.kernel.preempt import preempt_disable, preempt_enable
 from lastput.kernel.sched import current
-from lastput.lang import atomic, await_, choose, ptr, this_thread, violation
+from lastput.lang import atomic, await_, choose, ptr, roles, this_thread, violation
 
 
 def spin_lock(lock: ptr[spinlock_t]) -> None:
@@ -50,3 +50,8 @@ def cond_resched_lock(lock: ptr[spinlock_t]) -> bool:
         spin_unlock(lock)
         spin_lock(lock)
     return broken
+
+
+roles.lock(spin_lock, spin_unlock)
+roles.lock_break(cond_resched_lock)
+roles.assertion(lockdep_assert_held)

@@ -15,7 +15,19 @@ from collections.abc import Callable
 from lastput.kernel.fs_types import callback_head
 from lastput.kernel.preempt import might_sleep, preempt_disable, preempt_enable
 from lastput.kernel.rcu_segcblist import barrier, busy, enqueue, invoke, rcu_segcblist, take
-from lastput.lang import array, atomic, await_, holder, holders, length, ptr, struct, this_thread, violation
+from lastput.lang import (
+    array,
+    atomic,
+    await_,
+    holder,
+    holders,
+    length,
+    ptr,
+    roles,
+    struct,
+    this_thread,
+    violation,
+)
 
 GRACE_PERIODS = 2
 """How many tasks may wait in one domain at a time; one more ends the path as incomplete."""
@@ -129,3 +141,9 @@ def cleanup_srcu_struct(ssp: ptr[srcu_struct]) -> None:
                 in_use = True
         if in_use:
             violation("rcu-misuse", "cleanup_srcu_struct: the domain is in use")
+
+
+roles.read_section(srcu_read_lock, srcu_read_unlock)
+roles.grace_period(synchronize_srcu)
+roles.deferral(call_srcu)
+roles.wait(srcu_barrier)

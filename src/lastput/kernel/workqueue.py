@@ -22,6 +22,7 @@ from lastput.lang import (
     holders,
     length,
     ptr,
+    roles,
     struct,
     this_thread,
     violation,
@@ -240,3 +241,6 @@ def cancel_work_sync(work: ptr[work_struct]) -> bool:
         await_(lambda: not waits(wq), holders=lambda: workers(wq))
     work.pending = False
     return was_pending
+
+
+roles.wait(flush_work, flush_workqueue, cancel_work_sync)

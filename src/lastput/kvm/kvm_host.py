@@ -14,7 +14,7 @@ from lastput.kernel.mm_types import mm_struct
 from lastput.kernel.mmu_notifier import mmu_notifier
 from lastput.kernel.srcu import srcu_struct
 from lastput.kvm.arm64.kvm_host import kvm_arch
-from lastput.lang import array, const, length, option, options, ptr, s8, static, struct, upto
+from lastput.lang import array, const, length, option, options, ptr, roles, s8, static, struct, upto
 
 
 @options
@@ -94,3 +94,6 @@ def mmu_notifier_retry(kvm: ptr[kvm], mmu_seq: int) -> bool:
     if Kvm.retry_count and kvm.mmu_notifier_count != 0:
         return True
     return Kvm.retry_seq and kvm.mmu_notifier_seq != mmu_seq
+
+
+roles.recheck(mmu_notifier_retry)

@@ -26,7 +26,7 @@ from lastput.kvm.arch import (
 )
 from lastput.kvm.kvm_host import kvm, kvm_vcpu, vm_list
 from lastput.kvm.witness import witness
-from lastput.lang import BUG_ON, NULL, container_of, kfree, ptr, reinterpret
+from lastput.lang import BUG_ON, NULL, container_of, kfree, ptr, reinterpret, roles
 
 EIO = 5
 EBADF = 9
@@ -159,3 +159,6 @@ def kvm_mmu_notifier_invalidate_range_end(
     kvm.mmu_notifier_count -= 1
     spin_unlock(kvm.mmu_lock)
     BUG_ON(kvm.mmu_notifier_count < 0)
+
+
+roles.reference(kvm_get_kvm, kvm_put_kvm)

@@ -1,5 +1,6 @@
 """The language that models are written in. `from lastput.lang import ...` is all a model needs."""
 
+from lastput.lang import roles
 from lastput.lang.errors import LastputError, ModelError, UsageError
 from lastput.lang.intrinsics import (
     BUG_ON,
@@ -50,6 +51,6 @@ __all__ = [
     "BUG_ON", "NULL", "WARN_ON", "LastputError", "ModelError", "Scenario", "Setup", "UsageError",
     "array", "at", "atomic", "await_", "cell", "choose", "const", "container_of", "ghost", "holder",
     "holders", "kfree", "kmalloc", "kzalloc", "length", "nr_threads", "option", "options", "overlay", "ptr",
-    "ref", "reinterpret", "s8", "s16", "s32", "s64", "scenario", "static", "struct", "this_task",
+    "ref", "reinterpret", "roles", "s8", "s16", "s32", "s64", "scenario", "static", "struct", "this_task",
     "this_thread", "u8", "u16", "u32", "u64", "upto", "violation", "wrap",
 ]  # fmt: skip

@@ -26,6 +26,7 @@ from lastput.lang import (
     overlay,
     ptr,
     reinterpret,
+    roles,
     struct,
 )
 
@@ -142,3 +143,7 @@ def put_pte_page(table: ptr[pte_page]) -> None:
 def put_pmd_page(table: ptr[pmd_page]) -> None:
     if atomic_dec_and_test(table._refcount):
         kfree(table)
+
+
+roles.reference(get_pte_page, put_pte_page)
+roles.reference(get_pmd_page, put_pmd_page)
