@@ -88,6 +88,9 @@ class vm_area_struct:
     """Where rmap looks for it: the anon_vma, or i_mmap of the file."""
 
 
+SEQ_MAX = 15
+"""Of interval notifiers: each burst of invalidations takes two numbers, the first is 2."""
+
 DYING = 2
 """Room for notifiers that the exit of an address space has unhashed."""
 
@@ -99,6 +102,12 @@ class mmu_notifier_mm:
     mutex: mutex
     """Not the kernel's, as `dying`: designs of kernel/mmu_notifier_designs.py."""
     dying: array[ptr[hlist_node]] = length(DYING)
+    has_itree: bool
+    """From here on: interval notifiers, Linux 5.5 (kernel/mmu_interval_notifier.py)."""
+    invalidate_seq: Annotated[int, upto(SEQ_MAX)]
+    active_invalidate_ranges: Annotated[int, upto(7)]
+    itree: hlist_head
+    deferred_list: hlist_head
 
 
 @struct
