@@ -19,6 +19,7 @@ from lastput.kvm.arch import (
     arch_age_hva,
     arch_destroy_vm,
     arch_flush_shadow_all,
+    arch_free_memslots,
     arch_ram_base,
     arch_unmap_hva,
     arch_unmap_hva_range,
@@ -46,6 +47,7 @@ def kvm_put_kvm(kvm: ptr[kvm]) -> None:
 
 
 def kvm_free_memslots(kvm: ptr[kvm]) -> None:
+    arch_free_memslots(kvm)
     kfree(kvm.memslots)
 
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from lastput.kernel.fs_types import file, file_operations, files_struct, void
-from lastput.kernel.gup import set_pte
 from lastput.kernel.hlist import hlist_add_head_rcu
+from lastput.kernel.memory import set_pte
+from lastput.kernel.memory import set_pte
 from lastput.kernel.mm_types import Mm, anon_vma, mm_struct, mmu_notifier_mm, page, vm_area_struct
 from lastput.kernel.mmu_notifier import mmu_notifier_ops
 from lastput.kernel.page import lru
 from lastput.kernel.sched import task_struct
-from lastput.kvm.arm64.pgtable import PGD_SPAN, Stage2, pgd_pages, pmd_page, pte_page, stage2_pgd_index
-from lastput.kvm.arm64.stage2_get import stage2_set_pte
+from lastput.kvm.arch import arch_ram_base
 from lastput.kvm.kvm_host import Kvm, kvm, kvm_memslots, kvm_vcpu, vm_list
 from lastput.kvm.kvm_main import (
     kvm_mmu_notifier_clear_flush_young,
@@ -29,7 +29,8 @@ from lastput.kvm.kvm_main import (
     kvm_vcpu_release,
     kvm_vm_release,
 )
-from lastput.lang import NULL, Setup, UsageError, reinterpret
+from lastput.lang import NULL, Setup, reinterpret
+from lastput.study.vmm_arch import check_room, give_root, map_page
 
 VM_FD = 0
 
@@ -55,10 +56,7 @@ def boot(s: Setup, *, users: int, sharers: int, map_kvm_run: bool, mapped: int) 
     The first `mapped` pages of guest memory are present, and young in stage 2; the others have never
     been touched. UsageError if guest memory does not fit the stage-2 table.
     """
-    if Stage2.ram_base + Mm.pages > Stage2.pgd_entries * PGD_SPAN:
-        raise UsageError(
-            f"ram_base={Stage2.ram_base}: {Mm.pages} pages do not fit {Stage2.pgd_entries} pgd entries"
-        )
+    check_room()
     mm = s.new(mm_struct, "mm", mmu_notifier_mm=s.new(mmu_notifier_mm, "mmu_notifier_mm"))
     mm.mm_users.counter = users
     mm.mm_count.counter = 3
@@ -72,7 +70,7 @@ def boot(s: Setup, *, users: int, sharers: int, map_kvm_run: bool, mapped: int) 
     for i in range(Kvm.vcpus):
         references = 2 if map_kvm_run else 1
         files.fd[vcpu_fd(i)] = _file(s, f"vcpu{i}_file", vcpu_ops, vm.vcpus[i], references=references)
-    mm.mmap = _areas(s, mm, files, map_kvm_run)
+    mm.mmap = mm.mm_rb = _areas(s, mm, files, map_kvm_run)
     _populate(s, mm, vm, mapped)
     return Vmm(mm, files, vm, vm_file)
 
@@ -87,9 +85,8 @@ def _vm(s: Setup, mm: Any) -> Any:
     vm.users_count.counter = 1 + Kvm.vcpus
     vm.memslots = s.new(kvm_memslots, "memslots")
     slot = vm.memslots.memslots[0]
-    slot.base_gfn = Stage2.ram_base
+    slot.base_gfn = arch_ram_base()
     slot.npages = Mm.pages
-    vm.arch.pgd = s.new(pgd_pages, "pgd").pgd[0]
     for i in range(Kvm.vcpus):
         vm.vcpus[i] = s.new(kvm_vcpu, f"vcpu{i}", kvm=vm)
     vm.mmu_notifier.ops = s.static(
@@ -125,12 +122,10 @@ def _areas(s: Setup, mm: Any, files: Any, map_kvm_run: bool) -> Any:
 
 
 def _populate(s: Setup, mm: Any, vm: Any, mapped: int) -> None:
-    tables = len({stage2_pgd_index(Stage2.ram_base + i) for i in range(mapped)})
-    s.pool(pmd_page, tables)
-    s.pool(pte_page, tables)
+    give_root(s, vm, mapped)
     for i in range(mapped):
         ram = s.new(page, f"page{i}", index=i, mapping=mm.mmap.anon_vma)
         ram._refcount.counter = 1
         lru.list[i] = ram
         set_pte(mm.pte[i], ram)
-        stage2_set_pte(vm, True, Stage2.ram_base + i, ram)
+        map_page(vm, arch_ram_base() + i, ram)

@@ -11,19 +11,9 @@ from lastput.kvm.arm64.kvm_host import Arm
 from lastput.kvm.arm64.pgtable import pte_index
 from lastput.kvm.arm64.stage2_get import stage2_get_pmd
 from lastput.kvm.arm64.stage2_unmap import unmap_stage2_range
-from lastput.kvm.kvm_host import hva_to_gfn, kvm, kvm_memory_slot, kvm_memslots_of
+from lastput.kvm.kvm_host import first_page, hva_to_gfn, kvm, kvm_memslots_of, last_page
 from lastput.kvm.witness import witness
 from lastput.lang import atomic, ptr
-
-
-def first_page(slot: ptr[kvm_memory_slot], start: int) -> int:
-    """Where the part of `start..end` that lies in the slot begins."""
-    return max(start, slot.userspace_addr)
-
-
-def last_page(slot: ptr[kvm_memory_slot], end: int) -> int:
-    """Where the part of `start..end` that lies in the slot ends."""
-    return min(end, slot.userspace_addr + slot.npages)
 
 
 def kvm_unmap_hva_range(kvm: ptr[kvm], start: int, end: int) -> None:
