@@ -9,7 +9,22 @@ models looks at a page between the two.
 from __future__ import annotations
 
 from lastput.kernel.mm_types import Mm, anon_vma, page
-from lastput.lang import NULL, array, atomic, kfree, kzalloc, length, ptr, roles, static, struct, violation
+from lastput.kernel.preempt import might_sleep
+from lastput.lang import (
+    NULL,
+    array,
+    atomic,
+    await_,
+    kfree,
+    kzalloc,
+    length,
+    ptr,
+    roles,
+    static,
+    struct,
+    this_thread,
+    violation,
+)
 
 
 @struct
@@ -21,6 +36,10 @@ lru = static(lruvec)
 
 
 def get_page(page: ptr[page]) -> None:
+    """Take one more reference.
+
+    Source: Linux 4.12, include/linux/mm.h.
+    """
     with atomic():
         if page._refcount.counter == 0:
             violation("bug", "get_page: page has no reference")
@@ -28,7 +47,10 @@ def get_page(page: ptr[page]) -> None:
 
 
 def put_page(page: ptr[page]) -> None:
-    """Drop a reference; the last one gives the frame back."""
+    """Drop a reference; the last one gives the frame back.
+
+    Source: Linux 4.12, include/linux/mm.h.
+    """
     with atomic():
         page._refcount.counter -= 1
         if page._refcount.counter == 0:
@@ -37,14 +59,55 @@ def put_page(page: ptr[page]) -> None:
             free_page_frame(page)
 
 
+def lock_page(page: ptr[page]) -> None:
+    """Wait for PG_locked, and take it. The caller has a reference. May sleep.
+
+    Source: Linux 4.12, include/linux/pagemap.h.
+    """
+    might_sleep()
+    me = this_thread() + 1
+    with atomic():
+        await_(lambda: page.PG_locked == 0, holders=lambda: (1 << page.PG_locked) >> 1)
+        page.PG_locked = me
+
+
+def trylock_page(page: ptr[page]) -> bool:
+    """Take PG_locked if it is free; says whether it was.
+
+    Source: Linux 4.12, include/linux/pagemap.h.
+    """
+    with atomic():
+        if page.PG_locked != 0:
+            return False
+        page.PG_locked = this_thread() + 1
+        return True
+
+
+def unlock_page(page: ptr[page]) -> None:
+    """Give PG_locked back.
+
+    Source: Linux 4.12, mm/filemap.c.
+    """
+    with atomic():
+        if page.PG_locked != this_thread() + 1:
+            violation("bug", "unlock_page: the page is not locked by this task")
+        page.PG_locked = 0
+
+
 def free_page_frame(page: ptr[page]) -> None:
-    """Back to the allocator: from now on the frame is somebody else's."""
+    """Back to the allocator: from now on the frame is somebody else's.
+
+    Source: Linux 4.12, mm/page_alloc.c: free_hot_cold_page.
+    """
     assert page.secondary == 0, "a freed page is still mapped by a secondary MMU"
     kfree(page)
 
 
 def alloc_page_vma(index: int, mapping: ptr[anon_vma]) -> ptr[page]:
-    """A fresh page for position `index`, with one reference."""
+    """A fresh page for position `index`, with one reference.
+
+    Source: Linux 4.12, mm/mempolicy.c.
+    """
     with atomic():
         new = kzalloc(page)
         new.index = index
@@ -54,7 +117,10 @@ def alloc_page_vma(index: int, mapping: ptr[anon_vma]) -> ptr[page]:
 
 
 def isolate_lru_page(index: int) -> ptr[page]:
-    """The page at `index` of the list, with a reference; NULL if there is none (mm/vmscan.c)."""
+    """The page at `index` of the list, with a reference; NULL if there is none.
+
+    Source: Linux 4.12, mm/vmscan.c.
+    """
     with atomic():
         found = lru.list[index]
         if found:

@@ -18,7 +18,10 @@ def pick() -> int:
 
 
 def shrink_active_list() -> None:
-    """Age a page: it would move to the inactive list unless it was referenced."""
+    """Age a page: it would move to the inactive list unless it was referenced.
+
+    Source: Linux 4.12, mm/vmscan.c.
+    """
     page = isolate_lru_page(pick())
     if page:
         page_referenced(page)
@@ -26,7 +29,10 @@ def shrink_active_list() -> None:
 
 
 def shrink_page_list() -> None:
-    """Age a page, and page it out unless it was referenced."""
+    """Age a page, and page it out unless it was referenced.
+
+    Source: Linux 4.12, mm/vmscan.c.
+    """
     page = isolate_lru_page(pick())
     if page:
         if not page_referenced(page):
