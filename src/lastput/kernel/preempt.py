@@ -25,5 +25,5 @@ def might_sleep() -> None:
     task = current()
     if task.rcu_read_lock_nesting != 0:
         violation("rcu-misuse", "Illegal context switch in RCU read-side critical section")
-    if task.preempt_count != 0:
+    if task.preempt_count != 0 or task.non_block_count != 0:
         violation("sleep-in-atomic", "sleeping function called from invalid context")

@@ -95,6 +95,8 @@ def cond_resched_rwlock_write(lock: ptr[rwlock_t]) -> bool:
     task = current()
     if task.preempt_count != 1:
         violation("sleep-in-atomic", "cond_resched_rwlock_write called with another lock held")
+    if task.non_block_count != 0:
+        violation("sleep-in-atomic", "cond_resched_rwlock_write called where blocking is forbidden")
     if task.rcu_read_lock_nesting != 0:
         violation("rcu-misuse", "Illegal context switch in RCU read-side critical section")
     broken = choose(2) == 1
