@@ -12,8 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lastput.kernel.fs_types import callback_head
-from lastput.kernel.hlist import hlist_del_init_rcu, hlist_del_rcu, hlist_unhashed
+from lastput.kernel.hlist import hlist_del_init_rcu, hlist_del_rcu, hlist_empty, hlist_unhashed
 from lastput.kernel.mm_types import mm_struct, page
+from lastput.kernel.mmu_interval_notifier import (
+    Interval,
+    mn_itree_range_end,
+    mn_itree_range_start,
+    mn_itree_release,
+)
 from lastput.kernel.mmu_notifier_designs import (
     release_exit_frees,
     release_mutex_after_pick,
@@ -92,12 +98,32 @@ def __mmu_notifier_release(mm: ptr[mm_struct]) -> None:
         wait_for_walks()
 
 
+def has_list(mm: ptr[mm_struct]) -> bool:
+    """Whether there is a list to walk; since Linux 5.5 an empty one is not."""
+    return not Interval.notifiers or not hlist_empty(mm.mmu_notifier_mm.list)
+
+
+def release_both(mm: ptr[mm_struct]) -> None:
+    """Of an address space that may have interval notifiers, too; an empty list takes no grace period.
+
+    Source: Linux 7.3, mm/mmu_notifier.c: __mmu_notifier_release.
+    """
+    subscriptions = mm.mmu_notifier_mm
+    if subscriptions:
+        if subscriptions.has_itree:
+            mn_itree_release(subscriptions)
+        if not hlist_empty(subscriptions.list):
+            __mmu_notifier_release(mm)
+
+
 def mmu_notifier_release(mm: ptr[mm_struct]) -> None:
     """What exit_mmap does first, as `Notifiers.design` says. The caller holds an mm_count.
 
     Source: Linux 4.12, include/linux/mmu_notifier.h.
     """
-    if mm.mmu_notifier_mm:
+    if Interval.notifiers:
+        release_both(mm)
+    elif mm.mmu_notifier_mm:
         if Notifiers.design == "v3.5":
             release_before_3_6(mm)
         elif Notifiers.design == "D1":
@@ -298,7 +324,9 @@ def mmu_notifier_invalidate_range_start(mm: ptr[mm_struct], start: int, end: int
 
     Source: Linux 4.12, mm/mmu_notifier.c: __mmu_notifier_invalidate_range_start.
     """
-    if mm.mmu_notifier_mm:
+    if Interval.notifiers:
+        mn_itree_range_start(mm, start, end)
+    if mm.mmu_notifier_mm and has_list(mm):
         walk_begin()
         node = mm.mmu_notifier_mm.list.first
         while node:
@@ -314,7 +342,9 @@ def mmu_notifier_invalidate_range_end(mm: ptr[mm_struct], start: int, end: int) 
 
     Source: Linux 4.12, mm/mmu_notifier.c: __mmu_notifier_invalidate_range_end.
     """
-    if mm.mmu_notifier_mm:
+    if Interval.notifiers:
+        mn_itree_range_end(mm)
+    if mm.mmu_notifier_mm and has_list(mm):
         walk_begin()
         node = mm.mmu_notifier_mm.list.first
         while node:
