@@ -12,7 +12,7 @@ from typing import Annotated
 
 from lastput.kernel.atomic import atomic_t
 from lastput.kernel.lock_types import mutex, spinlock_t
-from lastput.kernel.mm_types import mm_struct
+from lastput.kernel.mm_types import Mm, mm_struct
 from lastput.kernel.mmu_notifier import mmu_notifier
 from lastput.kernel.srcu import srcu_struct
 from lastput.kvm.arm64.kvm_host import kvm_arch
@@ -107,6 +107,8 @@ class kvm:
     x86: x86_arch
     pgd: ptr[loongarch_pgd]
     """kvm_arch.pgd of LoongArch."""
+    dirty_bitmap: array[bool] = length(lambda: Mm.pages)
+    """kvm_memory_slot.dirty_bitmap of the one slot."""
     vcpus: array[ptr[kvm_vcpu]] = length(lambda: max(1, Kvm.vcpus))
 
 

@@ -24,6 +24,10 @@ class kvm_witness:
     """The release of the notifier has taken the secondary page table away (arm: arch.pgd is NULL)."""
     retried: ghost[bool]
     """user_mem_abort has found its page invalidated, and is about to let go of it."""
+    unlocked: ghost[bool]
+    """arch.pgd was read without mmu_lock while a release may run: never goes back to zero."""
+    unlogged: ghost[Annotated[int, upto(3)]]
+    """Pages (bits) that the guest has written since they were last reported, while writes are logged."""
     destroying: ghost[bool]
     """Somebody is inside mmu_notifier_unregister."""
 

@@ -13,7 +13,6 @@ from typing import Any
 from lastput.kernel.fs_types import file, file_operations, files_struct, void
 from lastput.kernel.hlist import hlist_add_head_rcu
 from lastput.kernel.memory import set_pte
-from lastput.kernel.memory import set_pte
 from lastput.kernel.mm_types import Mm, anon_vma, mm_struct, mmu_notifier_mm, page, vm_area_struct
 from lastput.kernel.mmu_notifier import mmu_notifier_ops
 from lastput.kernel.page import lru
@@ -83,7 +82,7 @@ def task(s: Setup, name: str, vmm: Vmm) -> Any:
 def _vm(s: Setup, mm: Any) -> Any:
     vm = s.new(kvm, "kvm", mm=mm)
     vm.users_count.counter = 1 + Kvm.vcpus
-    vm.memslots = s.new(kvm_memslots, "memslots")
+    vm.memslots = s.new(kvm_memslots, "memslots", used_slots=1)
     slot = vm.memslots.memslots[0]
     slot.base_gfn = arch_ram_base()
     slot.npages = Mm.pages

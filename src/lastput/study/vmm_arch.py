@@ -6,8 +6,16 @@ from typing import Any
 
 from lastput.kernel.mm_types import Mm
 from lastput.kvm.arch import arch_ram_base
-from lastput.kvm.arm64.pgtable import PGD_SPAN, Stage2, pgd_pages, pmd_page, pte_page, stage2_pgd_index
-from lastput.kvm.arm64.stage2_get import stage2_set_pte
+from lastput.kvm.arm64.pgtable import (
+    PGD_SPAN,
+    Stage2,
+    pgd_pages,
+    pmd_page,
+    pte_page,
+    pud_page,
+    stage2_pgd_index,
+)
+from lastput.kvm.arm64.stage2_set import stage2_set_pte
 from lastput.kvm.keeproot.kvm_host import PTRS_PER_PTE, loongarch_pgd, loongarch_ptes
 from lastput.kvm.keeproot.mmu import kvm_populate_gpa, kvm_set_pte
 from lastput.kvm.kvm_host import Kvm
@@ -32,6 +40,8 @@ def give_root(s: Setup, vm: Any, mapped: int) -> None:
         tables = len({stage2_pgd_index(Stage2.ram_base + i) for i in range(mapped)})
         s.pool(pmd_page, tables)
         s.pool(pte_page, tables)
+        if Stage2.levels == 4:
+            s.pool(pud_page, tables)
     elif Kvm.arch == "x86":
         vm.memslots.memslots[0].rmap = s.new(kvm_rmap, "rmap")
         tables = len({(arch_ram_base() + i) // SPT_ENTRIES for i in range(mapped)})
@@ -48,7 +58,7 @@ def give_root(s: Setup, vm: Any, mapped: int) -> None:
 def map_page(vm: Any, gfn: int, ram: Any) -> None:
     """Map a page, young."""
     if Kvm.arch == "arm64":
-        stage2_set_pte(vm, True, gfn, ram)
+        stage2_set_pte(vm, True, gfn, ram, True, 0)
     elif Kvm.arch == "x86":
         direct_map(vm, vm.x86.active_mmu_pages.page[_oldest(vm)], gfn, ram)
     else:

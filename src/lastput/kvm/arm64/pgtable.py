@@ -1,10 +1,11 @@
 """The shape of a stage-2 page table (Linux 4.12, arch/arm64/include/asm/stage2_pgtable.h).
 
-Three levels, as for 40-bit guest addresses and 4K pages: pgd, pmd, pte. The pud level is folded into
-the pgd, so a `pud_t *` is the pgd pointer cast, a pgd entry is never "none", and the first memory
-access of a walk reads the pgd entry itself. Tables are tiny: addresses count pages, a pte table has
-PTRS_PER_PTE entries, a pmd table PTRS_PER_PMD. No huge pages. A TLB invalidation is one with the
-store that calls for it: no variant under study differs in it.
+Three levels by default, as for 40-bit guest addresses and 4K pages: pgd, pmd, pte. The pud level is
+then folded into the pgd, so a `pud_t *` is the pgd pointer cast, a pgd entry is never "none", and the
+first memory access of a walk reads the pgd entry itself. With four levels a pgd entry points at a table
+of puds, of one entry. Tables are tiny: addresses count pages, a pte table has PTRS_PER_PTE entries, a
+pmd table PTRS_PER_PMD. A pmd entry points at a table or maps a block of PTRS_PER_PTE pages (`Mm.huge`).
+A TLB invalidation is one with the store that calls for it: no variant under study differs in it.
 
 An entry points at a table page, which carries its page reference count: one, plus one for each
 entry in use. The pages of the pgd itself are freed by address; their counts are not modelled.
@@ -41,16 +42,23 @@ class Stage2:
     """Sizes of stage 2."""
 
     pgd_entries: int = option(2, "entries of the top-level stage-2 table", low=1, high=4)
+    levels: int = option(3, "levels of stage 2; with 3 the pud is folded into the pgd", low=3, high=4)
     ram_base: int = option(2, "first guest page of RAM; each pgd entry spans 2 pages", low=0, high=7)
 
 
 @struct
 class pmd_t:
+    """Two pointers of which one at most is in use: one machine word."""
+
     val: ptr[pte_page]
+    block: pte_t
+    """A block of PTRS_PER_PTE pages; absent unless its `page` is set. Only with `Mm.huge`."""
 
 
 @struct
 class pgd_t:
+    """With four levels `val` is the address of a pud_page all the same: entries are words, as in C."""
+
     val: ptr[pmd_page]
 
 
@@ -70,6 +78,14 @@ class pte_page:
 @struct
 class pmd_page:
     pmd: array[pmd_t] = length(PTRS_PER_PMD)
+    _refcount: atomic_t
+
+
+@struct
+class pud_page:
+    """A table of puds, of one entry; four levels only."""
+
+    pud: array[pud_t] = length(1)
     _refcount: atomic_t
 
 
@@ -101,9 +117,27 @@ def pmd_addr_end(addr: int, end: int) -> int:
     return min((addr // PTRS_PER_PTE + 1) * PTRS_PER_PTE, end)
 
 
+def stage2_pgd_none(pgd: ptr[pgd_t]) -> bool:
+    """Whether a pgd entry is empty: never, with a folded pud.
+
+    Source: Linux 4.12, arch/arm64/include/asm/stage2_pgtable-nopud.h, stage2_pgtable.h.
+    """
+    return Stage2.levels == 4 and not pgd.val
+
+
 def stage2_pud_offset(pgd: ptr[pgd_t]) -> ptr[pud_t]:
-    """The pud entry under a pgd entry: with a folded pud, the same place."""
+    """The pud entry under a pgd entry: with a folded pud, the same place.
+
+    Source: Linux 4.12, arch/arm64/include/asm/stage2_pgtable-nopud.h, stage2_pgtable.h.
+    """
+    if Stage2.levels == 4:
+        return reinterpret(pud_page, pgd.val).pud[0]
     return reinterpret(pud_t, pgd)
+
+
+def pud_table_of(pud: ptr[pud_t]) -> ptr[pud_page]:
+    """virt_to_page of a pud entry: the page that it is in. Four levels only."""
+    return reinterpret(pud_page, pud)
 
 
 def pmd_table_of(pmd: ptr[pmd_t], addr: int) -> ptr[pmd_page]:
@@ -121,8 +155,17 @@ def alloc_pte_page() -> ptr[pte_page]:
 
 
 def alloc_pmd_page() -> ptr[pmd_page]:
+    """An empty table, from the cache."""
     with atomic():
         table = kzalloc(pmd_page)
+        table._refcount.counter = 1
+    return table
+
+
+def alloc_pud_page() -> ptr[pud_page]:
+    """An empty table, from the cache."""
+    with atomic():
+        table = kzalloc(pud_page)
         table._refcount.counter = 1
     return table
 
@@ -132,6 +175,10 @@ def get_pte_page(table: ptr[pte_page]) -> None:
 
 
 def get_pmd_page(table: ptr[pmd_page]) -> None:
+    atomic_inc(table._refcount)
+
+
+def get_pud_page(table: ptr[pud_page]) -> None:
     atomic_inc(table._refcount)
 
 
@@ -145,5 +192,11 @@ def put_pmd_page(table: ptr[pmd_page]) -> None:
         kfree(table)
 
 
+def put_pud_page(table: ptr[pud_page]) -> None:
+    if atomic_dec_and_test(table._refcount):
+        kfree(table)
+
+
 roles.reference(get_pte_page, put_pte_page)
 roles.reference(get_pmd_page, put_pmd_page)
+roles.reference(get_pud_page, put_pud_page)

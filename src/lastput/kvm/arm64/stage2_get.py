@@ -5,30 +5,41 @@ Every caller holds mmu_lock. `cache` says whether tables may be added.
 
 from __future__ import annotations
 
-from lastput.kernel.mm_types import page, pte_t
+from lastput.kernel.mm_types import Mm, pte_t
+from lastput.kvm.arm64.arch_pgd import arch_pgd
+from lastput.kvm.arm64.kvm_host import Arm
 from lastput.kvm.arm64.pgtable import (
+    Stage2,
     alloc_pmd_page,
-    alloc_pte_page,
-    get_pmd_page,
-    get_pte_page,
+    alloc_pud_page,
+    get_pud_page,
+    pmd_page,
     pmd_t,
-    pmd_table_of,
-    pte_index,
     pud_t,
+    pud_table_of,
     stage2_pgd_index,
+    stage2_pgd_none,
     stage2_pmd_index,
     stage2_pud_offset,
 )
 from lastput.kvm.kvm_host import kvm
-from lastput.lang import NULL, at, atomic, ptr
+from lastput.lang import NULL, at, ptr, reinterpret
 
 
 def stage2_get_pud(kvm: ptr[kvm], cache: bool, addr: int) -> ptr[pud_t]:
     """The pud entry. arch.pgd is not tested: a NULL one gives NULL plus the index.
 
-    With a folded pud the pgd entry is never none, so `cache` finds no use at this level.
+    With a folded pud the pgd entry is never none, so `cache` finds no use at this level. The kernel
+    warns when it is none; with four levels every first fault under an entry would. Left out.
+
+    Source: Linux 4.12, virt/kvm/arm/mmu.c.
     """
-    pgd = at(kvm.arch.pgd, stage2_pgd_index(addr))
+    missing: ptr[pud_t] = NULL
+    pgd = at(arch_pgd(kvm), stage2_pgd_index(addr))
+    if Stage2.levels == 4 and stage2_pgd_none(pgd):
+        if not cache:
+            return missing
+        pgd.val = reinterpret(pmd_page, alloc_pud_page())
     return stage2_pud_offset(pgd)
 
 
@@ -37,10 +48,12 @@ def stage2_get_pmd(kvm: ptr[kvm], cache: bool, addr: int) -> ptr[pmd_t]:
 
     The test of `pud` is d6dbdd3c8558's, meant for a four-level table. A NULL arch.pgd passes it
     unless the index is 0.
+
+    Source: Linux 4.12, virt/kvm/arm/mmu.c.
     """
     missing: ptr[pmd_t] = NULL
     pud = stage2_get_pud(kvm, cache, addr)
-    if not pud:
+    if Arm.pud_test and not pud:
         return missing
     table = pud.val
     if not table:
@@ -48,40 +61,25 @@ def stage2_get_pmd(kvm: ptr[kvm], cache: bool, addr: int) -> ptr[pmd_t]:
             return missing
         table = alloc_pmd_page()
         pud.val = table
+        if Stage2.levels == 4:
+            get_pud_page(pud_table_of(pud))
     return table.pmd[stage2_pmd_index(addr)]
 
 
-def stage2_set_entry(pte: ptr[pte_t], page: ptr[page]) -> None:
-    """Store a young last-level entry. Stage 2 takes no reference to the page."""
-    with atomic():
-        pte.page = page
-        pte.young = True
-        page.secondary += 1
+def pmd_thp_or_huge(pmd: ptr[pmd_t]) -> bool:
+    """Whether the entry maps a block.
+
+    Source: Linux 4.12, virt/kvm/arm/mmu.c: kvm_pmd_huge, pmd_thp_or_huge.
+    """
+    return Mm.huge and pmd.block.page != NULL
 
 
-def stage2_clear_entry(pte: ptr[pte_t]) -> None:
-    """Store an empty last-level entry and invalidate the TLB."""
-    with atomic():
-        pte.page.secondary -= 1
-        pte.page = NULL
-        pte.young = False
-
-
-def stage2_set_pte(kvm: ptr[kvm], cache: bool, addr: int, page: ptr[page]) -> None:
-    """Map `page` at `addr`; does nothing where a table is missing and none may be added."""
-    pmd = stage2_get_pmd(kvm, cache, addr)
-    if not pmd:
-        return
+def pte_of(pmd: ptr[pmd_t], index: int) -> ptr[pte_t]:
+    """The entry that maps the address: the block, or the one in the table below; NULL without either."""
+    missing: ptr[pte_t] = NULL
+    if pmd_thp_or_huge(pmd):
+        return pmd.block
     table = pmd.val
     if not table:
-        if not cache:
-            return
-        table = alloc_pte_page()
-        pmd.val = table
-        get_pmd_page(pmd_table_of(pmd, addr))
-    pte = table.pte[pte_index(addr)]
-    if pte.page:
-        stage2_clear_entry(pte)
-    else:
-        get_pte_page(table)
-    stage2_set_entry(pte, page)
+        return missing
+    return table.pte[index]
