@@ -109,7 +109,7 @@ def _place(run: Run) -> Path | None:
         return None
     scenario = SCENARIOS[run.scenario]
     values = scenario.configure(run.variant, run.settings)
-    parts = [scenario.name, run.variant, sorted(values.items()), _model(run.scenario), _own_digest()]
+    parts = [scenario.name, run.variant, sorted(values.items()), _model(run.scenario), own_digest()]
     return base / f"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}.result"
 
 
@@ -120,7 +120,7 @@ def _model(name: str) -> dict[str, str]:
 
 
 @functools.cache
-def _own_digest() -> str:
+def own_digest() -> str:
     """Digest of all that is lastput and no model."""
     root = Path(lastput.__file__).parent
     files = [p for p in sorted(root.rglob("*.py")) if p.relative_to(root).parts[0] not in _MODELS]
