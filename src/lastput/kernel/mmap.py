@@ -9,7 +9,12 @@ from __future__ import annotations
 from lastput.kernel.file import fput
 from lastput.kernel.memory import change_begin, change_end, first_vma, ptep_get_and_clear
 from lastput.kernel.mm_types import Mm, mm_struct, vm_area_struct
-from lastput.kernel.mmu_notifier import mmu_notifier_release
+from lastput.kernel.mmu_interval_notifier import Interval
+from lastput.kernel.mmu_notifier import (
+    mmu_notifier_invalidate_range_end,
+    mmu_notifier_invalidate_range_start,
+    mmu_notifier_release,
+)
 from lastput.kernel.page import put_page
 from lastput.kernel.rwsem import down_write, up_write
 from lastput.kernel.spinlock import spin_lock, spin_unlock
@@ -97,7 +102,11 @@ def exit_mmap(mm: ptr[mm_struct]) -> None:
     Source: Linux 4.12, mm/mmap.c.
     """
     mmu_notifier_release(mm)
+    if Interval.notifiers:  # release leaves intervals registered, and unmap_vmas tells them
+        mmu_notifier_invalidate_range_start(mm, 0, Mm.pages)
     unmap_vmas(mm)
+    if Interval.notifiers:
+        mmu_notifier_invalidate_range_end(mm, 0, Mm.pages)
     free_pgtables(mm)
     vma = first_vma(mm)
     while vma:

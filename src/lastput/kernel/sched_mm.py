@@ -6,7 +6,7 @@ one `mm_count`.
 
 from __future__ import annotations
 
-from lastput.kernel.atomic import atomic_dec_and_test, atomic_inc
+from lastput.kernel.atomic import atomic_dec_and_test, atomic_inc, atomic_inc_not_zero
 from lastput.kernel.hlist import hlist_empty
 from lastput.kernel.mm_types import mm_struct
 from lastput.lang import BUG_ON, NULL, kfree, ptr, roles
@@ -14,6 +14,14 @@ from lastput.lang import BUG_ON, NULL, kfree, ptr, roles
 
 def mmgrab(mm: ptr[mm_struct]) -> None:
     atomic_inc(mm.mm_count)
+
+
+def mmget_not_zero(mm: ptr[mm_struct]) -> bool:
+    """Become a user of the address space unless the last one is gone; says whether it worked.
+
+    Source: Linux 4.12, include/linux/sched/mm.h.
+    """
+    return atomic_inc_not_zero(mm.mm_users)
 
 
 def mmu_notifier_mm_destroy(mm: ptr[mm_struct]) -> None:
