@@ -30,6 +30,16 @@ class kvm_witness:
     """Pages (bits) that the guest has written since they were last reported, while writes are logged."""
     destroying: ghost[bool]
     """Somebody is inside mmu_notifier_unregister."""
+    destroyer: ghost[Annotated[int, upto(15)]]
+    """Who that is: a thread's number plus one."""
+    exit_inside: ghost[bool]
+    """The release that exit_mmap calls is under way ..."""
+    destroy_inside: ghost[bool]
+    """... the one that mmu_notifier_unregister calls."""
+    invalidating: ghost[Annotated[int, upto(3)]]
+    """Tasks inside a callback that unmaps."""
+    ioctls: ghost[Annotated[int, upto(3)]]
+    """Tasks inside an ioctl of the VM or one of its devices that works on stage 2."""
 
 
 witness = static(kvm_witness)

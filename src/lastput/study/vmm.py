@@ -20,11 +20,14 @@ from lastput.kernel.sched import task_struct
 from lastput.kvm.arch import arch_ram_base
 from lastput.kvm.kvm_host import Kvm, kvm, kvm_memslots, kvm_vcpu, vm_list
 from lastput.kvm.kvm_main import (
+    kvm_mmu_notifier_change_pte,
     kvm_mmu_notifier_clear_flush_young,
+    kvm_mmu_notifier_clear_young,
     kvm_mmu_notifier_invalidate_page,
     kvm_mmu_notifier_invalidate_range_end,
     kvm_mmu_notifier_invalidate_range_start,
     kvm_mmu_notifier_release,
+    kvm_mmu_notifier_test_young,
     kvm_vcpu_release,
     kvm_vm_release,
 )
@@ -93,6 +96,9 @@ def _vm(s: Setup, mm: Any) -> Any:
         "kvm_mmu_notifier_ops",
         release=kvm_mmu_notifier_release,
         clear_flush_young=kvm_mmu_notifier_clear_flush_young,
+        clear_young=kvm_mmu_notifier_clear_young,
+        test_young=kvm_mmu_notifier_test_young,
+        change_pte=kvm_mmu_notifier_change_pte,
         invalidate_page=kvm_mmu_notifier_invalidate_page,
         invalidate_range_start=kvm_mmu_notifier_invalidate_range_start,
         invalidate_range_end=kvm_mmu_notifier_invalidate_range_end,
