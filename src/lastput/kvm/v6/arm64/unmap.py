@@ -1,0 +1,156 @@
+"""The visitors that take from stage 2, and those that change leaves (Linux 6.1, hyp/pgtable.c).
+
+All of these walk alone: under mmu_lock for writing, or on a stage 2 that nobody else can find any more.
+"""
+
+from __future__ import annotations
+
+from lastput.kernel.mm_types import page
+from lastput.kvm.v6.arm64.kvm_host import IPA_PAGES, kvm_pgtable, kvm_pte_t, table_page
+from lastput.kvm.v6.arm64.pgtable import (
+    forget_leaf,
+    kvm_clear_pte,
+    kvm_pgtable_walk,
+    kvm_s2_put_page,
+    no_visit,
+)
+from lastput.lang import NULL, atomic, kfree, ptr
+
+# -- unmap -----------------------------------------------------------------------------------
+
+
+def stage2_unmap_leaf(
+    pgt: ptr[kvm_pgtable],
+    table: ptr[table_page],
+    ptep: ptr[kvm_pte_t],
+    addr: int,
+    level: int,
+    page: ptr[page],
+    block: bool,
+) -> int:
+    """Clear a leaf, and put the table that it is in.
+
+    Source: Linux 6.1, arch/arm64/kvm/hyp/pgtable.c: stage2_unmap_walker, on a leaf.
+    """
+    if ptep.page:
+        kvm_clear_pte(table, ptep)
+        kvm_s2_put_page(table)
+    return 0
+
+
+def stage2_unmap_table(
+    pgt: ptr[kvm_pgtable],
+    table: ptr[table_page],
+    ptep: ptr[kvm_pte_t],
+    addr: int,
+    level: int,
+    page: ptr[page],
+    block: bool,
+) -> int:
+    """Clear the entry of a table that has become empty, and free the table.
+
+    Source: Linux 6.1, arch/arm64/kvm/hyp/pgtable.c: stage2_unmap_walker, on a table.
+    """
+    child = ptep.table
+    if child._refcount.counter == 1:
+        kvm_clear_pte(table, ptep)
+        kvm_s2_put_page(table)
+        kvm_s2_put_page(child)
+    return 0
+
+
+def kvm_pgtable_stage2_unmap(pgt: ptr[kvm_pgtable], addr: int, end: int) -> int:
+    """Unmap a range.
+
+    Source: Linux 6.1, arch/arm64/kvm/hyp/pgtable.c.
+    """
+    none: ptr[page] = NULL
+    return kvm_pgtable_walk(pgt, addr, end, no_visit, stage2_unmap_leaf, stage2_unmap_table, none, False)
+
+
+# -- destroy ---------------------------------------------------------------------------------
+
+
+def stage2_free_leaf(
+    pgt: ptr[kvm_pgtable],
+    table: ptr[table_page],
+    ptep: ptr[kvm_pte_t],
+    addr: int,
+    level: int,
+    page: ptr[page],
+    block: bool,
+) -> int:
+    """The table loses a reference; the leaf itself is left as it is.
+
+    Source: Linux 6.1, arch/arm64/kvm/hyp/pgtable.c: stage2_free_walker, on a leaf.
+    """
+    with atomic():
+        used = ptep.page != NULL
+        forget_leaf(table, ptep)
+    if used:
+        kvm_s2_put_page(table)
+    return 0
+
+
+def stage2_free_table(
+    pgt: ptr[kvm_pgtable],
+    table: ptr[table_page],
+    ptep: ptr[kvm_pte_t],
+    addr: int,
+    level: int,
+    page: ptr[page],
+    block: bool,
+) -> int:
+    """Free the table below, once its leaves are done with.
+
+    Source: Linux 6.1, arch/arm64/kvm/hyp/pgtable.c: stage2_free_walker, on a table.
+    """
+    kvm_s2_put_page(table)
+    kvm_s2_put_page(ptep.table)
+    return 0
+
+
+def kvm_pgtable_stage2_destroy(pgt: ptr[kvm_pgtable]) -> None:
+    """Free every table and the top level. From 6.18 on in parts, with a chance to reschedule between them.
+
+    Source: Linux 6.1, arch/arm64/kvm/hyp/pgtable.c.
+    """
+    none: ptr[page] = NULL
+    kvm_pgtable_walk(pgt, 0, IPA_PAGES, no_visit, stage2_free_leaf, stage2_free_table, none, False)
+    pgd = pgt.pgd
+    assert pgd._refcount.counter == 1, "the top level has entries in use that were not found"
+    kfree(pgd)
+
+
+# -- change leaves ---------------------------------------------------------------------------
+
+
+def stage2_age_walker(
+    pgt: ptr[kvm_pgtable],
+    table: ptr[table_page],
+    ptep: ptr[kvm_pte_t],
+    addr: int,
+    level: int,
+    page: ptr[page],
+    block: bool,
+) -> int:
+    """Clear the access flag of a leaf; the walk ends, with 1, at one that was young.
+
+    The kernel's goes on and remembers; every walk of the models is of one page, as 6.1's are.
+
+    Source: Linux 6.6, arch/arm64/kvm/hyp/pgtable.c; 6.1: stage2_attr_walker.
+    """
+    with atomic():
+        young = ptep.page != NULL and ptep.young
+        if young:
+            ptep.young = False
+    return 1 if young else 0
+
+
+def kvm_pgtable_stage2_test_clear_young(pgt: ptr[kvm_pgtable], addr: int, end: int) -> bool:
+    """Test and clear the access flags of a range.
+
+    Source: Linux 6.6, arch/arm64/kvm/hyp/pgtable.c; 6.1: kvm_pgtable_stage2_mkold.
+    """
+    none: ptr[page] = NULL
+    return kvm_pgtable_walk(pgt, addr, end, no_visit, stage2_age_walker, no_visit, none, False) != 0

@@ -1,0 +1,42 @@
+"""What properties ask about the one VM of a scenario; nothing of it is the kernel's.
+
+All but `released` and `unpaired_end` go back to zero as soon as the moment is over, so that they tell no
+states apart that are alike.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from lastput.lang import ghost, static, struct, upto
+
+
+@struct
+class kvm_witness6:
+    aging: ghost[Annotated[int, upto(3)]]
+    """How many tasks are inside the handler of a young callback."""
+    was_young: ghost[bool]
+    """... and one has found a page young."""
+    running: ghost[Annotated[int, upto(2)]]
+    """Vcpus inside KVM_RUN."""
+    released: ghost[bool]
+    """A release has let go of guest memory."""
+    releasing: ghost[Annotated[int, upto(3)]]
+    """How many tasks are inside kvm_flush_shadow_all."""
+    unmapping: ghost[Annotated[int, upto(3)]]
+    """How many tasks are inside the handler of an invalidation."""
+    retried: ghost[bool]
+    """A fault has found its page invalidated, and is about to let go of it."""
+    shared_faults: ghost[Annotated[int, upto(2)]]
+    """Faults that hold mmu_lock for reading."""
+    destroying: ghost[bool]
+    """Somebody is inside mmu_notifier_unregister."""
+    swap_waits: ghost[bool]
+    """An update of the slots waits for an invalidation to end."""
+    unpaired_end: ghost[bool]
+    """An invalidation has ended that never began (the WARN_ON_ONCE of d489ec956583)."""
+    elided: ghost[bool]
+    """An invalidation is under way that has found no slot."""
+
+
+witness6 = static(kvm_witness6)
