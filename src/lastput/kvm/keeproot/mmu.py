@@ -22,11 +22,11 @@ from lastput.kernel.srcu import srcu_read_lock, srcu_read_unlock
 from lastput.kvm.keeproot.kvm_host import PTRS_PER_PGD, PTRS_PER_PTE, LoongArch, loongarch_ptes
 from lastput.kvm.kvm_host import (
     Kvm,
+    first_memslot,
     first_page,
     gfn_to_hva,
     hva_to_gfn,
     kvm,
-    kvm_memslots_of,
     kvm_vcpu,
     last_page,
     mmu_notifier_retry,
@@ -152,7 +152,7 @@ def kvm_age_gfn(kvm: ptr[kvm], start: int, end: int) -> bool:
     Source: Linux 7.1, arch/loongarch/kvm/mmu.c: kvm_age_gfn, kvm_ptw_top, kvm_ptw_leaf.
     """
     young = False
-    slot = kvm_memslots_of(kvm).memslots[0]
+    slot = first_memslot(kvm)
     hva = first_page(slot, start)
     while hva < last_page(slot, end):
         pte = kvm_populate_gpa(kvm, False, hva_to_gfn(slot, hva))
@@ -168,7 +168,7 @@ def kvm_unmap_gfn_range(kvm: ptr[kvm], start: int, end: int) -> None:
 
     Source: Linux 7.1, arch/loongarch/kvm/mmu.c.
     """
-    slot = kvm_memslots_of(kvm).memslots[0]
+    slot = first_memslot(kvm)
     hva = first_page(slot, start)
     while hva < last_page(slot, end):
         pte = kvm_populate_gpa(kvm, False, hva_to_gfn(slot, hva))

@@ -7,7 +7,7 @@ read, none has to exist. The generic callbacks hold kvm->srcu, which keeps the s
 from __future__ import annotations
 
 from lastput.kernel.mm_types import page
-from lastput.kvm.kvm_host import first_page, hva_to_gfn, kvm, kvm_memslots_of, last_page
+from lastput.kvm.kvm_host import first_memslot, first_page, hva_to_gfn, kvm, last_page
 from lastput.kvm.witness import witness
 from lastput.kvm.x86.kvm_host import RMAP_ENTRIES, kvm_rmap_head, spte_t
 from lastput.kvm.x86.rmap import (
@@ -81,7 +81,7 @@ def kvm_age_hva(kvm: ptr[kvm], start: int, end: int) -> bool:
     Source: Linux 4.14, arch/x86/kvm/mmu.c: kvm_age_hva, kvm_handle_hva_range.
     """
     young = False
-    slot = kvm_memslots_of(kvm).memslots[0]
+    slot = first_memslot(kvm)
     hva = first_page(slot, start)
     while hva < last_page(slot, end):
         if kvm_age_rmapp(gfn_to_rmap(kvm, hva_to_gfn(slot, hva))):
@@ -97,7 +97,7 @@ def kvm_unmap_hva_range(kvm: ptr[kvm], start: int, end: int) -> bool:
     Source: Linux 4.14, arch/x86/kvm/mmu.c: kvm_unmap_hva_range, kvm_handle_hva_range.
     """
     flush = False
-    slot = kvm_memslots_of(kvm).memslots[0]
+    slot = first_memslot(kvm)
     hva = first_page(slot, start)
     while hva < last_page(slot, end):
         gfn = hva_to_gfn(slot, hva)
@@ -112,7 +112,7 @@ def kvm_set_spte_hva(kvm: ptr[kvm], hva: int, new: ptr[page]) -> None:
 
     Source: Linux 4.14, arch/x86/kvm/mmu.c.
     """
-    slot = kvm_memslots_of(kvm).memslots[0]
+    slot = first_memslot(kvm)
     if first_page(slot, hva) < last_page(slot, hva + 1):
         kvm_set_pte_rmapp(kvm, gfn_to_rmap(kvm, hva_to_gfn(slot, hva)), new)
 

@@ -8,7 +8,7 @@ it out. Every function here holds mmu_lock.
 from __future__ import annotations
 
 from lastput.kernel.mm_types import page
-from lastput.kvm.kvm_host import kvm, kvm_memslots_of
+from lastput.kvm.kvm_host import first_memslot, kvm
 from lastput.kvm.x86.kvm_host import RMAP_ENTRIES, SPT_ENTRIES, X86, kvm_mmu_page, kvm_rmap_head, spte_t
 from lastput.lang import BUG_ON, NULL, WARN_ON, at, atomic, ptr, reinterpret, violation
 
@@ -18,7 +18,7 @@ def gfn_to_rmap(kvm: ptr[kvm], gfn: int) -> ptr[kvm_rmap_head]:
 
     Source: Linux 4.14, arch/x86/kvm/mmu.c.
     """
-    slot = kvm_memslots_of(kvm).memslots[0]
+    slot = first_memslot(kvm)
     return slot.rmap.head[gfn - slot.base_gfn]
 
 
