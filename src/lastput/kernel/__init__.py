@@ -7,7 +7,8 @@ that name do, so that the functions may include each other's structs in any orde
     fs_types  mm_types  sched
     preempt  spinlock  rwlock  mutex  rwsem  seqcount        how threads exclude ...
     srcu  rcu  rcu_segcblist  completion  wait  workqueue    ... and wait
-    task_work  file                                          files and their deferred last put
-    mmu_notifier  sched_mm  page  gup  mmap  fork  exit      address spaces, from use to death
+    task_work  file  scm                                     files and their deferred last put
+    fork  exec  exit  signal                                 processes
+    mmu_notifier  sched_mm  page  gup  mmap                  address spaces, from use to death
     rmap  vmscan  madvise                                    what the rest of the system does to them
 """

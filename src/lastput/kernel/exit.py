@@ -1,7 +1,7 @@
 """The end of a task (Linux 4.12, kernel/exit.c): in the order that matters here.
 
-Signals, semaphores, shared memory, namespaces and the notification of the parent are left out;
-none of them touches memory or files. mmap_sem, which exit_mm takes for a pending core dump, too.
+Semaphores, shared memory, namespaces and the notification of the parent are left out; none of them
+touches memory or files. mmap_sem, which exit_mm takes for a pending core dump, too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from lastput.kernel.fork import mmput
 from lastput.kernel.sched import current
 from lastput.kernel.sched_mm import mmdrop, mmgrab
 from lastput.kernel.task_work import exit_task_work
-from lastput.lang import NULL
+from lastput.lang import NULL, atomic
 
 
 def exit_mm() -> None:
@@ -31,8 +31,24 @@ def finish_task_switch() -> None:
         mmdrop(mm)
 
 
+def exit_notify() -> None:
+    """The thread is none of its process any more: exec in another thread waits for that.
+
+    Source: Linux 4.12, kernel/exit.c.
+    """
+    signal = current().signal
+    if signal:
+        with atomic():
+            signal.nr_threads -= 1
+
+
 def do_exit() -> None:
+    """The end of the running task: memory, then files, then the release of files that it put last.
+
+    Source: Linux 4.12, kernel/exit.c.
+    """
     exit_mm()
     exit_files()
     exit_task_work()
+    exit_notify()
     finish_task_switch()

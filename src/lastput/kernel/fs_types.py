@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
 from lastput.kernel.atomic import atomic_t
-from lastput.lang import array, const, length, ptr, struct, u8
+from lastput.lang import array, const, ghost, length, ptr, struct, u8, upto
 
 
 @struct
@@ -29,8 +30,9 @@ class file_operations:
 @struct
 class file:
     f_count: atomic_t
-    f_op: const[ptr[file_operations]]
-    private_data: const[ptr[void]]
+    f_op: ghost[ptr[file_operations]]
+    """No step: set before the file is visible to others, and never changed. So is `private_data`."""
+    private_data: ghost[ptr[void]]
     fu_rcuhead: callback_head
 
 
@@ -43,5 +45,7 @@ class files_struct:
     """A descriptor table; the kernel's separate `fdtable` is folded into it."""
 
     count: atomic_t
-    max_fds: const[int]
+    max_fds: ghost[Annotated[int, upto(NR_OPEN)]]
+    """No step: it never changes here. A table does not grow."""
     fd: array[ptr[file]] = length(NR_OPEN)
+    close_on_exec: array[bool] = length(NR_OPEN)

@@ -10,12 +10,30 @@ from lastput.lang import const, ghost, ptr, struct, this_task, upto
 
 
 @struct
+class signal_struct:
+    """The threads of one process, as far as exec and group exit look at them."""
+
+    nr_threads: Annotated[int, upto(3)]
+    """Threads that have not passed exit_notify."""
+    group_exit_task: ptr[task_struct]
+    """Who has killed the others, to be alone in exec."""
+
+
+@struct
 class task_struct:
     mm: ptr[mm_struct]
-    active_mm: const[ptr[mm_struct]]
-    """What `mm` was; after exit_mm the CPU still runs on it (lazy TLB)."""
+    active_mm: ghost[ptr[mm_struct]]
+    """What `mm` was; after exit_mm the CPU still runs on it (lazy TLB). No step: the task's own."""
     files: ptr[files_struct]
     task_works: ptr[callback_head]
+    on_rq: bool
+    """It runs, or can: of a child that is forked."""
+    kthread: const[bool]
+    """PF_KTHREAD: it never returns to user space."""
+    signal: const[ptr[signal_struct]]
+    """Shared by the threads of a process; NULL where nobody sends signals."""
+    sigpending: bool
+    """TIF_SIGPENDING: a signal that is not blocked waits for the task."""
     preempt_count: ghost[Annotated[int, upto(7)]]
     """Spinlocks held. A ghost: only the task itself reads or writes it."""
     rcu_read_lock_nesting: ghost[Annotated[int, upto(3)]]
