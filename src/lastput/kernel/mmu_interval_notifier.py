@@ -25,7 +25,7 @@ from collections.abc import Callable
 from typing import Annotated
 
 from lastput.kernel.hlist import (
-    hlist_add_head,
+    hlist_add_head_rcu,
     hlist_del_init_rcu,
     hlist_node,
     hlist_unhashed,
@@ -44,6 +44,7 @@ from lastput.lang import (
     option,
     options,
     ptr,
+    static,
     struct,
     upto,
 )
@@ -91,6 +92,19 @@ class mmu_interval_notifier:
     mm: const[ptr[mm_struct]]
     deferred_item: hlist_node
     invalidate_seq: Annotated[int, upto(SEQ_MAX)]
+
+
+@struct
+class interval_witness:
+    """What is to be seen; true for a moment only, so that it distinguishes no states."""
+
+    fault_waits: ghost[bool]
+    """mmu_interval_read_begin sleeps."""
+    removal_waits: ghost[bool]
+    insertion_put_off: ghost[bool]
+
+
+witness = static(interval_witness)
 
 
 def mn_itree_is_invalidating(subscriptions: ptr[mmu_notifier_mm]) -> bool:
@@ -159,7 +173,7 @@ def mn_itree_inv_end(subscriptions: ptr[mmu_notifier_mm]) -> None:
             next = node.next
             interval_sub = container_of(node, mmu_interval_notifier, lambda s: s.deferred_item)
             if hlist_unhashed(interval_sub.interval_tree.rb):
-                hlist_add_head(interval_sub.interval_tree.rb, subscriptions.itree)
+                hlist_add_head_rcu(interval_sub.interval_tree.rb, subscriptions.itree)
             else:
                 hlist_del_init_rcu(interval_sub.interval_tree.rb)
             hlist_del_init_rcu(interval_sub.deferred_item)
@@ -219,7 +233,9 @@ def mmu_interval_read_begin(interval_sub: ptr[mmu_interval_notifier]) -> int:
     is_invalidating = seq == subscriptions.invalidate_seq
     spin_unlock(subscriptions.lock)
     if is_invalidating and Interval.begin_waits:
+        witness.fault_waits = True
         await_(lambda: subscriptions.invalidate_seq != seq)
+        witness.fault_waits = False
     return seq
 
 
@@ -256,15 +272,17 @@ def mmu_interval_notifier_insert(interval_sub: ptr[mmu_interval_notifier], start
     spin_lock(subscriptions.lock)
     if subscriptions.active_invalidate_ranges != 0:
         if mn_itree_is_invalidating(subscriptions) and Interval.defer:
-            hlist_add_head(interval_sub.deferred_item, subscriptions.deferred_list)
+            witness.insertion_put_off = True
+            hlist_add_head_rcu(interval_sub.deferred_item, subscriptions.deferred_list)
+            witness.insertion_put_off = False
         else:
             subscriptions.invalidate_seq |= 1
-            hlist_add_head(interval_sub.interval_tree.rb, subscriptions.itree)
+            hlist_add_head_rcu(interval_sub.interval_tree.rb, subscriptions.itree)
         interval_sub.invalidate_seq = subscriptions.invalidate_seq
     else:
         WARN_ON(mn_itree_is_invalidating(subscriptions))
         interval_sub.invalidate_seq = subscriptions.invalidate_seq - 1
-        hlist_add_head(interval_sub.interval_tree.rb, subscriptions.itree)
+        hlist_add_head_rcu(interval_sub.interval_tree.rb, subscriptions.itree)
     spin_unlock(subscriptions.lock)
 
 
@@ -295,12 +313,14 @@ def mmu_interval_notifier_remove(interval_sub: ptr[mmu_interval_notifier]) -> No
         if hlist_unhashed(interval_sub.interval_tree.rb):
             hlist_del_init_rcu(interval_sub.deferred_item)
         else:
-            hlist_add_head(interval_sub.deferred_item, subscriptions.deferred_list)
+            hlist_add_head_rcu(interval_sub.deferred_item, subscriptions.deferred_list)
             seq = subscriptions.invalidate_seq
     else:
         WARN_ON(hlist_unhashed(interval_sub.interval_tree.rb))
         hlist_del_init_rcu(interval_sub.interval_tree.rb)
     spin_unlock(subscriptions.lock)
     if seq != 0 and Interval.remove_waits:
+        witness.removal_waits = True
         wait_for_end(subscriptions, seq)
+        witness.removal_waits = False
     mmdrop(mm)

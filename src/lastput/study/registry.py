@@ -9,11 +9,13 @@ from lastput.lang.scenario import Scenario
 
 WHERE = {
     "kvm/age-vs-exit": ("lastput.study.age_vs_exit", "age_vs_exit"),
+    "kvm/unmap-vs-release": ("lastput.study.unmap_vs_release", "unmap_vs_release"),
     "mm/events": ("lastput.study.events", "events"),
     "loongarch/age-vs-exit": ("lastput.study.other_archs", "loongarch_age_vs_exit"),
     "x86/age-vs-exit": ("lastput.study.other_archs", "x86_age_vs_exit"),
     "notifier/designs": ("lastput.study.notifier_designs", "designs"),
     "kvm/v7.3-age-vs-release": ("lastput.study.v6_age_vs_release", "age_vs_release"),
+    "users/interval": ("lastput.study.users_interval", "interval"),
 }
 """Module and attribute of each scenario."""
 
