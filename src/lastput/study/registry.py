@@ -10,6 +10,10 @@ from lastput.lang.scenario import Scenario
 WHERE = {
     "kvm/age-vs-exit": ("lastput.study.age_vs_exit", "age_vs_exit"),
     "kvm/unmap-vs-release": ("lastput.study.unmap_vs_release", "unmap_vs_release"),
+    "kvm/release-vs-unregister": ("lastput.study.release_vs_unregister", "release_vs_unregister"),
+    "kvm/age-untouched": ("lastput.study.age_untouched", "age_untouched"),
+    "kvm/fault-vs-invalidate": ("lastput.study.fault_vs_invalidate", "fault_vs_invalidate"),
+    "kvm/test-young": ("lastput.study.test_young", "test_young"),
     "mm/events": ("lastput.study.events", "events"),
     "loongarch/age-vs-exit": ("lastput.study.other_archs", "loongarch_age_vs_exit"),
     "x86/age-vs-exit": ("lastput.study.other_archs", "x86_age_vs_exit"),

@@ -52,28 +52,40 @@ class Vmm:
     vm_file: Any
 
 
-def boot(s: Setup, *, users: int, sharers: int, map_kvm_run: bool, mapped: int) -> Vmm:
+def boot(
+    s: Setup,
+    *,
+    users: int,
+    sharers: int,
+    map_kvm_run: bool,
+    mapped: int,
+    in_stage2: int = 2,
+    lives: bool = False,
+) -> Vmm:
     """A process with a VM. `users` hold its memory, `sharers` tasks its descriptor table.
 
-    The first `mapped` pages of guest memory are present, and young in stage 2; the others have never
-    been touched. UsageError if guest memory does not fit the stage-2 table.
+    The first `mapped` pages of guest memory are present, and the first `in_stage2` of them young in
+    stage 2; the others have never been touched. With `lives`, nobody closes anything: the VM and its
+    files are there for ever, and only the last mmput takes something away. UsageError if guest memory
+    does not fit the stage-2 table.
     """
     check_room()
-    mm = s.new(mm_struct, "mm", mmu_notifier_mm=s.new(mmu_notifier_mm, "mmu_notifier_mm"))
+    make = s.static if lives else s.new
+    mm = make(mm_struct, "mm", mmu_notifier_mm=make(mmu_notifier_mm, "mmu_notifier_mm"))
     mm.mm_users.counter = users
     mm.mm_count.counter = 3
-    vm = _vm(s, mm)
+    vm = _vm(make, s, mm)
     vm_ops = s.static(file_operations, "kvm_vm_fops", release=kvm_vm_release)
     vcpu_ops = s.static(file_operations, "kvm_vcpu_fops", release=kvm_vcpu_release) if Kvm.vcpus else NULL
-    vm_file = _file(s, "vm_file", vm_ops, vm, references=1)
-    files = s.new(files_struct, "files", max_fds=1 + Kvm.vcpus)
+    vm_file = _file(make, "vm_file", vm_ops, vm, references=1)
+    files = make(files_struct, "files", max_fds=1 + Kvm.vcpus)
     files.count.counter = sharers
     files.fd[VM_FD] = vm_file
     for i in range(Kvm.vcpus):
         references = 2 if map_kvm_run else 1
-        files.fd[vcpu_fd(i)] = _file(s, f"vcpu{i}_file", vcpu_ops, vm.vcpus[i], references=references)
+        files.fd[vcpu_fd(i)] = _file(make, f"vcpu{i}_file", vcpu_ops, vm.vcpus[i], references=references)
     mm.mmap = mm.mm_rb = _areas(s, mm, files, map_kvm_run)
-    _populate(s, mm, vm, mapped)
+    _populate(s, mm, vm, mapped, min(mapped, in_stage2))
     return Vmm(mm, files, vm, vm_file)
 
 
@@ -82,15 +94,15 @@ def task(s: Setup, name: str, vmm: Vmm) -> Any:
     return s.static(task_struct, f"task_{name}", mm=vmm.mm, active_mm=vmm.mm, files=vmm.files)
 
 
-def _vm(s: Setup, mm: Any) -> Any:
-    vm = s.new(kvm, "kvm", mm=mm)
+def _vm(make: Any, s: Setup, mm: Any) -> Any:
+    vm = make(kvm, "kvm", mm=mm)
     vm.users_count.counter = 1 + Kvm.vcpus
-    vm.memslots = s.new(kvm_memslots, "memslots", used_slots=1)
+    vm.memslots = make(kvm_memslots, "memslots", used_slots=1)
     slot = vm.memslots.memslots[0]
     slot.base_gfn = arch_ram_base()
     slot.npages = Mm.pages
     for i in range(Kvm.vcpus):
-        vm.vcpus[i] = s.new(kvm_vcpu, f"vcpu{i}", kvm=vm)
+        vm.vcpus[i] = make(kvm_vcpu, f"vcpu{i}", kvm=vm)
     vm.mmu_notifier.ops = s.static(
         mmu_notifier_ops,
         "kvm_mmu_notifier_ops",
@@ -108,8 +120,8 @@ def _vm(s: Setup, mm: Any) -> Any:
     return vm
 
 
-def _file(s: Setup, name: str, ops: Any, private_data: Any, *, references: int) -> Any:
-    made = s.new(file, name, f_op=ops, private_data=reinterpret(void, private_data))
+def _file(make: Any, name: str, ops: Any, private_data: Any, *, references: int) -> Any:
+    made = make(file, name, f_op=ops, private_data=reinterpret(void, private_data))
     made.f_count.counter = references
     return made
 
@@ -126,11 +138,12 @@ def _areas(s: Setup, mm: Any, files: Any, map_kvm_run: bool) -> Any:
     return ram
 
 
-def _populate(s: Setup, mm: Any, vm: Any, mapped: int) -> None:
-    give_root(s, vm, mapped)
+def _populate(s: Setup, mm: Any, vm: Any, mapped: int, in_stage2: int) -> None:
+    give_root(s, vm, in_stage2)
     for i in range(mapped):
         ram = s.new(page, f"page{i}", index=i, mapping=mm.mmap.anon_vma)
         ram._refcount.counter = 1
         lru.list[i] = ram
         set_pte(mm.pte[i], ram)
-        map_page(vm, arch_ram_base() + i, ram)
+        if i < in_stage2:
+            map_page(vm, arch_ram_base() + i, ram)
