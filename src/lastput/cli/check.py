@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
-import re
 import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
 from lastput.cli import exits, interrupt, target, terminal
+from lastput.cli.limits import count, seconds, size
 from lastput.cli.progress import Live
 from lastput.lang.errors import UsageError
 from lastput.lang.scenario import Scenario
@@ -21,8 +20,6 @@ from lastput.report.saved import save
 from lastput.report.style import style_for
 from lastput.report.text import report, summary
 from lastput.result import Result
-
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmMgGtT]?)(?:i?[bB])?")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -106,44 +103,10 @@ def _pasteable(words: list[str]) -> str:
 
 def _limits(args: argparse.Namespace) -> dict[str, Any]:
     return {
-        "max_states": _count("--max-states", args.max_states),
-        "max_memory": _size("--max-memory", args.max_memory),
-        "timeout": _seconds("--timeout", args.timeout),
+        "max_states": count("--max-states", args.max_states),
+        "max_memory": size("--max-memory", args.max_memory),
+        "timeout": seconds("--timeout", args.timeout),
     }
-
-
-def _count(name: str, text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        number = int(text.replace(",", "").replace("_", ""))
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise UsageError(f"{name} {text}: use a number from 1")
-    return number
-
-
-def _size(name: str, text: str | None) -> int | None:
-    if text is None:
-        return None
-    match = _SIZE.fullmatch(text.strip())
-    size = int(float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " ")) if match else 0
-    if size < 1:
-        raise UsageError(f"{name} {text}: use a size, as 512M or 4G")
-    return size
-
-
-def _seconds(name: str, text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not (seconds > 0 and math.isfinite(seconds)):
-        raise UsageError(f"{name} {text}: use a number of seconds above 0")
-    return seconds
 
 
 def _writable(path: Path) -> None:

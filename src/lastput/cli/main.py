@@ -93,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay(commands)
     _add_compile(commands)
     _add_list(commands)
+    _add_needed(commands)
     _add_claims(commands)
     _add_corpus(commands)
     return parser
@@ -129,6 +130,20 @@ def _add_list(commands: argparse._SubParsersAction[Parser]) -> None:
     text = "Name the scenarios that come with lastput; for one of them, its variants and options."
     list_ = commands.add_parser("list", help="name scenarios", description=text, allow_abbrev=False)
     list_.add_argument("target", metavar="TARGET", nargs="?", help=TARGET)
+
+
+def _add_needed(commands: argparse._SubParsersAction[Parser]) -> None:
+    text = (
+        "Remove each guard, lock, reference and grace period of a scenario in turn: does it still hold? "
+        "Without --variant, of the first variant that holds. "
+        "Exit status 0: all that was tried is decided; 3: something is incomplete."
+    )
+    needed = commands.add_parser("needed", help="what is needed", description=text, allow_abbrev=False)
+    _add_target(needed)
+    needed.add_argument("--show", metavar="NUMBER", help="one line of the table, with the whole report")
+    needed.add_argument("--full", action="store_true", help="with --show: fold no steps of the interleaving")
+    needed.add_argument("--timeout", metavar="SECONDS", help="search of each removal (default: 120)")
+    _add_experiments(needed)
 
 
 def _add_claims(commands: argparse._SubParsersAction[Parser]) -> None:

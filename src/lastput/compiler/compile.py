@@ -93,7 +93,7 @@ def compile_world(world: World) -> Compiled:
     """Compile a scenario that is set up. ModelError if the model leaves the language."""
     with configuration(world.configuration), applying(world.edits):
         # Typed even if the code is there already: it places statics, and numbers functions.
-        typed = _type_all(world)
+        typed = type_all(world)
         entry = cache.entry(world, typed.values())
         made = cache.load(entry)
         cached = made is not None
@@ -123,7 +123,7 @@ def _make(world: World, typed: Typed) -> cache.Artifact:
 
 def analyse(world: World) -> FrontEnd:
     """Type, lower and lay out a world; the configuration must be active."""
-    return _front_end(world, _type_all(world))
+    return _front_end(world, type_all(world))
 
 
 def _front_end(world: World, typed: Typed) -> FrontEnd:
@@ -157,7 +157,7 @@ def _frame(function: Callable[..., Any]) -> ir.Frame:
     return ir.Frame(source.name, source.filename, source.tree.lineno)
 
 
-def _type_all(world: World) -> Typed:
+def type_all(world: World) -> Typed:
     """Typed trees of every function that can be reached."""
     typed: Typed = {}
     work: list[Callable[..., Any]] = [t.function for t in world.threads]

@@ -53,6 +53,16 @@ def _check(source: Source, root: object, typed: Typed, told: tuple[str, str], is
             _check(called.source, called.body, typed, told, is_property)
 
 
+def reads_only(function: Function, typed: Typed) -> bool:
+    """Whether a call of `function` leaves everything as it was."""
+    for node in _nodes(function.body):
+        if type(node) in EFFECTS or isinstance(node, (tree.Allocate, tree.Fail)):
+            return False
+        if isinstance(node, tree.Call) and not reads_only(typed(node.function), typed):
+            return False
+    return True
+
+
 def _nodes(root: object) -> Iterator[Any]:
     """`root` and everything below it, in the order of the text."""
     if isinstance(root, list):

@@ -73,7 +73,7 @@ def grace_period(*functions: Function) -> None:
 
 
 def deferral(*functions: Function) -> None:
-    """Each, as `call_rcu(head, func)`, has its last argument called on the one before, after a grace period."""
+    """Each, as `call_rcu(head, func)`, calls its last argument on the one before, after a grace period."""
     _declare("deferral", functions)
 
 

@@ -1,0 +1,110 @@
+"""`lastput needed`: remove each check, lock and wait of a scenario in turn, and see whether it holds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from lastput.cli import exits, interrupt, target, terminal
+from lastput.cli.experiments import jobs
+from lastput.cli.limits import seconds
+from lastput.cli.progress import Live
+from lastput.lang.errors import UsageError
+from lastput.report.covered import reason
+from lastput.report.layout import plural
+from lastput.report.style import style_for
+
+if TYPE_CHECKING:
+    from lastput.needed.removals import Removal
+    from lastput.needed.trials import Subject, Trial, Whole
+    from lastput.report.needed import Row
+
+TIMEOUT = 120.0
+"""Seconds of search for one removal, unless --timeout says otherwise."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table, or one line of it in full; 0 if every removal that was tried is decided."""
+    processes = jobs(args.jobs)
+    subject, whole = _whole(args)
+    if args.show is not None:
+        return _show(args, subject, whole)
+    trials = _settled(subject, whole.removals, processes, args.fresh)
+    interrupt.settled()
+    rows = [(i + 1, removal, trials[i]) for i, removal in enumerate(whole.removals)]
+    _print(args, whole, rows)
+    return exits.INCOMPLETE if any(t.answer == "incomplete" for t in trials) else exits.HOLDS
+
+
+def _whole(args: argparse.Namespace) -> tuple[Subject, Whole]:
+    """The variant asked for, searched as it is; without one, the first that holds."""
+    scenario = target.find(args.target)
+    settings = target.settings(args.set)
+    one = target.variant(scenario, args.variant)
+    for variant in [one] if one else scenario.variants:  # all of them, before the first takes time
+        scenario.configure(variant, settings)
+    timeout = TIMEOUT if args.timeout is None else seconds("--timeout", args.timeout)
+
+    from lastput.needed.trials import Subject, whole
+
+    for variant in [one] if one else scenario.variants:
+        subject = Subject(args.target, scenario, variant, settings, timeout)
+        with Live() as live:
+            found = whole(subject, progress=live.update, phase=live.phase)
+        if found.result.holds:
+            return subject, found
+        if found.result.verdict == "incomplete":
+            raise UsageError(f"variant {variant} is incomplete as it is: {reason(found.result)}")
+    which = f"variant {one} is" if one else "every variant is"
+    raise UsageError(f"{which} violated as it is: `lastput needed` asks what a variant that holds rests on")
+
+
+def _settled(
+    subject: Subject, removals: tuple[Removal, ...], processes: int | None, fresh: bool
+) -> list[Trial]:
+    from lastput.needed.trials import Trial, settle
+
+    done: dict[int, Trial] = {}
+    with Live() as live:
+        live.phase(f"trying {plural(len(removals), 'removal')}")
+        interrupt.raising()
+        try:
+            for i, trial in settle(subject, removals, jobs=processes, fresh=fresh):
+                done[i] = trial
+                live.phase(f"{len(done)} of {plural(len(removals), 'removal')} settled")
+        except KeyboardInterrupt:
+            pass
+    return [done.get(i) or Trial("incomplete", "it was interrupted") for i in range(len(removals))]
+
+
+def _show(args: argparse.Namespace, subject: Subject, whole: Whole) -> int:
+    from lastput.needed.trials import settle
+    from lastput.report.needed import shown
+
+    number = int(args.show) if args.show.isdecimal() else 0
+    if not 1 <= number <= len(whole.removals):
+        raise UsageError(f"--show {args.show}: use a number from 1 to {len(whole.removals)}")
+    removal = whole.removals[number - 1]
+    with Live() as live:
+        live.phase(f"trying removal {number}")
+        interrupt.raising()
+        ((_, trial),) = settle(subject, [removal], jobs=1, fresh=args.fresh)
+    interrupt.settled()
+    if args.json:
+        _print(args, whole, [(number, removal, trial)])
+    else:
+        terminal.say(shown((number, removal, trial), style=style_for(sys.stdout), full=args.full))
+    return exits.INCOMPLETE if trial.answer == "incomplete" else exits.HOLDS
+
+
+def _print(args: argparse.Namespace, whole: Whole, rows: list[Row]) -> None:
+    from lastput.report.needed import table, value
+
+    if args.json:
+        terminal.say(json.dumps(value(whole.result, rows), indent=2) + "\n")
+        return
+    terminal.say(table(whole.result, rows, style_for(sys.stdout)))
+    if rows:
+        terminal.say("The same command with --show NUMBER prints the witness of one line in full.\n")
