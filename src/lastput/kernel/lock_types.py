@@ -18,6 +18,10 @@ class spinlock_t:
 class rw_semaphore:
     writer: holder
     readers: holders
+    nested: holders
+    """Readers that are inside twice, if that is possible (kernel/rwsem.py, Rwsem)."""
+    waiting: holders
+    """Writers on the queue, if readers wait for them."""
 
 
 @struct

@@ -1,18 +1,40 @@
 """Read-write semaphores (Linux 4.12, include/linux/rwsem.h).
 
-A waiting writer does not hold up new readers here, as it may in the kernel: a deadlock that needs
-that fairness is not found, and no interleaving is lost.
+By default a waiting writer does not hold up new readers, as it does in the kernel: no interleaving is
+lost, and a deadlock that needs that fairness is not found. Instead, a task that takes a semaphore twice
+for reading is reported, as by lockdep, because a writer in between would make it one.
 """
 
 from __future__ import annotations
 
 from lastput.kernel.lock_types import rw_semaphore
 from lastput.kernel.preempt import might_sleep
-from lastput.lang import atomic, await_, ptr, roles, this_thread, violation
+from lastput.lang import atomic, await_, option, options, ptr, roles, this_thread, violation
+
+
+@options
+class Rwsem:
+    """How fair read-write semaphores are."""
+
+    fair: bool = option(False, "readers wait for writers on the queue; reading twice is no report")
+
+
+def down_read_fair(sem: ptr[rw_semaphore]) -> None:
+    """Wait for the writer, and for those on the queue; the second time, too."""
+    with atomic():
+        await_(
+            lambda: sem.writer == 0 and sem.waiting == 0,
+            holders=lambda: sem.waiting | ((1 << sem.writer) >> 1),
+        )
+        sem.nested |= sem.readers & (1 << this_thread())
+        sem.readers |= 1 << this_thread()
 
 
 def down_read(sem: ptr[rw_semaphore]) -> None:
     might_sleep()
+    if Rwsem.fair:
+        down_read_fair(sem)
+        return
     me = this_thread() + 1
     with atomic():
         await_(lambda: sem.writer == 0 or sem.writer == me, holders=lambda: (1 << sem.writer) >> 1)
@@ -25,12 +47,18 @@ def up_read(sem: ptr[rw_semaphore]) -> None:
     with atomic():
         if (sem.readers >> this_thread()) & 1 == 0:
             violation("lock-owner", "up_read: this task is no reader")
-        sem.readers &= ~(1 << this_thread())
+        if Rwsem.fair and (sem.nested >> this_thread()) & 1:
+            sem.nested &= ~(1 << this_thread())
+        else:
+            sem.readers &= ~(1 << this_thread())
 
 
 def down_write(sem: ptr[rw_semaphore]) -> None:
     might_sleep()
     me = this_thread() + 1
+    if Rwsem.fair:
+        with atomic():
+            sem.waiting |= 1 << this_thread()
     with atomic():
         await_(
             lambda: (sem.writer == 0 and sem.readers & ~(1 << this_thread()) == 0) or sem.writer == me,
@@ -38,6 +66,8 @@ def down_write(sem: ptr[rw_semaphore]) -> None:
         )
         if sem.writer == me or sem.readers != 0:
             violation("lock-recursion", "down_write: this task holds the semaphore already")
+        if Rwsem.fair:
+            sem.waiting &= ~(1 << this_thread())
         sem.writer = me
 
 
