@@ -95,13 +95,27 @@ def pages_identical(page: ptr[page], kpage: ptr[page]) -> None:
     assert kpage.secondary_writable == 0, "pages are compared while a secondary MMU may write to one"
 
 
-def try_to_merge_two_pages(mm: ptr[mm_struct], kpage: ptr[page], page: ptr[page]) -> bool:
-    """Merge the page at address 1 into the one at 0; says whether it did. Holds mmap_sem, and both pages.
+def make_ksm_page(mm: ptr[mm_struct], kpage: ptr[page]) -> bool:
+    """Make the page at 0 the one that others are merged into; false if somebody holds it.
 
     Source: Linux 4.12, mm/ksm.c: try_to_merge_one_page.
     """
+    if not trylock_page(kpage):
+        return False
+    done = write_protect_page(mm, 0, kpage)
+    if done:
+        kpage.PageKsm = True  # set_page_stable_node
+    unlock_page(kpage)
+    return done
+
+
+def try_to_merge_one_page(mm: ptr[mm_struct], page: ptr[page], kpage: ptr[page]) -> bool:
+    """Merge the page at 1 into `kpage`; says whether it did. Holds mmap_sem, and both pages.
+
+    Source: Linux 4.12, mm/ksm.c.
+    """
     done = False
-    if write_protect_page(mm, 0, kpage) and trylock_page(page):
+    if trylock_page(page):
         if write_protect_page(mm, 1, page):
             pages_identical(page, kpage)
             done = replace_page(mm, 1, page, kpage)
@@ -121,8 +135,8 @@ def ksm_scan(mm: ptr[mm_struct]) -> bool:
         if kpage:
             page = follow_page_mask(mm, 1, False)
             if page:
-                if page != kpage:
-                    done = try_to_merge_two_pages(mm, kpage, page)
+                if page != kpage and make_ksm_page(mm, kpage):
+                    done = try_to_merge_one_page(mm, page, kpage)
                 put_page(page)
             put_page(kpage)
     up_read(mm.mmap_sem)

@@ -12,7 +12,15 @@ from lastput.kernel.mmu_notifier import (
     mmu_notifier_invalidate_range_end,
     mmu_notifier_invalidate_range_start,
 )
-from lastput.kernel.page import alloc_page_vma, get_page, lock_page, lru, put_page, unlock_page
+from lastput.kernel.page import (
+    alloc_page_vma,
+    get_page,
+    lock_page,
+    lru,
+    put_page,
+    trylock_page,
+    unlock_page,
+)
 from lastput.kernel.spinlock import spin_lock, spin_unlock
 from lastput.lang import NULL, atomic, container_of, ptr
 
@@ -181,11 +189,30 @@ def wp_page_copy(mm: ptr[mm_struct], address: int, old: ptr[page]) -> None:
     put_page(old if same else new)
 
 
+def lock_for_reuse(mm: ptr[mm_struct], pte: ptr[pte_t], old: ptr[page]) -> bool:
+    """Lock the page under the page-table lock, which may have to be dropped; false if the entry changed.
+
+    Source: Linux 4.12, mm/memory.c: do_wp_page.
+    """
+    if trylock_page(old):
+        return True
+    get_page(old)
+    spin_unlock(mm.page_table_lock)
+    lock_page(old)
+    spin_lock(mm.page_table_lock)
+    same = True
+    if pte.page != old:
+        unlock_page(old)
+        same = False
+    put_page(old)
+    return same
+
+
 def do_wp_page(mm: ptr[mm_struct], address: int) -> bool:
     """A write to a read-only page; false if the entry is none by now.
 
-    PageKsm is a second mapping here: a page that KSM has merged and that lost its other mappings is
-    written in place by wp_page_reuse, where the kernel copies it.
+    A page that nobody else maps is not copied. ksmd holds the lock of a page while it compares it, and
+    has marked the other one: neither becomes writable under its eyes.
 
     Source: Linux 4.12, mm/memory.c.
     """
@@ -195,13 +222,20 @@ def do_wp_page(mm: ptr[mm_struct], address: int) -> bool:
     if not old:
         spin_unlock(mm.page_table_lock)
         return False
-    if pte.writable:
-        spin_unlock(mm.page_table_lock)
-        return True
-    if Mm.file or old._mapcount == 1:
+    if Mm.file or pte.writable:
         wp_page_reuse(pte)
         spin_unlock(mm.page_table_lock)
         return True
+    if not old.PageKsm:
+        if not lock_for_reuse(mm, pte, old):
+            spin_unlock(mm.page_table_lock)
+            return True
+        alone = not old.PageKsm and old._mapcount == 1  # reuse_swap_page
+        unlock_page(old)
+        if alone:
+            wp_page_reuse(pte)
+            spin_unlock(mm.page_table_lock)
+            return True
     get_page(old)
     spin_unlock(mm.page_table_lock)
     wp_page_copy(mm, address, old)

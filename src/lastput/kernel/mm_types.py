@@ -45,6 +45,8 @@ class page:
     secondary_writable: ghost[Annotated[int, upto(3)]]
     """How many of those allow writing."""
     PG_locked: holder
+    PageKsm: bool
+    """ksmd has merged it: it is copied before it is written, also if one mapping is left."""
 
 
 @struct

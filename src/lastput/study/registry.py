@@ -14,6 +14,8 @@ WHERE = {
     "kvm/age-untouched": ("lastput.study.age_untouched", "age_untouched"),
     "kvm/fault-vs-invalidate": ("lastput.study.fault_vs_invalidate", "fault_vs_invalidate"),
     "kvm/test-young": ("lastput.study.test_young", "test_young"),
+    "kvm/memslot-vs-release": ("lastput.study.memslot_vs_release", "memslot_vs_release"),
+    "kvm/memslot-vs-fault": ("lastput.study.memslot_vs_release", "memslot_vs_fault"),
     "mm/events": ("lastput.study.events", "events"),
     "loongarch/age-vs-exit": ("lastput.study.other_archs", "loongarch_age_vs_exit"),
     "x86/age-vs-exit": ("lastput.study.other_archs", "x86_age_vs_exit"),
