@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from lastput.kernel.atomic import atomic_t
+from lastput.kernel.list import list_head
 from lastput.kernel.lock_types import mutex, spinlock_t
 from lastput.kernel.mm_types import Mm, mm_struct
 from lastput.kernel.mmu_notifier import mmu_notifier
@@ -61,6 +62,7 @@ class Kvm:
     mm_test: bool = option(True, "VM and vcpu ioctls refuse another address space than the VM's")
     device_mm_test: bool = option(False, "device ioctls do, too (ddba91801aeb)")
     fdget: bool = option(True, "an ioctl holds a reference to its file")
+    devices: bool = option(False, "the VM may have devices (KVM_CREATE_DEVICE)")
     slots_change: bool = option(False, "memory slots are changed while others look at them")
     slots_invalid: bool = option(True, "a slot is marked invalid before it goes (KVM_MEMSLOT_INVALID)")
     slots_wait: bool = option(True, "install_new_memslots ends with a grace period")
@@ -75,7 +77,7 @@ class kvm_memory_slot:
     userspace_addr: ghost[Annotated[int, upto(3)]]
     invalid: ghost[bool]
     """KVM_MEMSLOT_INVALID: the slot is about to go, or to move."""
-    rmap: const[ptr[kvm_rmap]]
+    rmap: ghost[ptr[kvm_rmap]]
     """kvm_arch_memory_slot of x86; NULL elsewhere."""
 
 
@@ -98,6 +100,9 @@ class kvm:
     mm: const[ptr[mm_struct]]
     mmu_lock: spinlock_t
     slots_lock: mutex
+    lock: mutex
+    devices: list_head
+    """Changed under `lock`. Made by the set-up where `Kvm.devices` says so."""
     memslots: ptr[kvm_memslots]
     srcu: srcu_struct
     mmu_notifier: mmu_notifier

@@ -89,6 +89,24 @@ def boot(
     return Vmm(mm, files, vm, vm_file)
 
 
+def boot_files(s: Setup, *, sharers: int, max_fds: int) -> Vmm:
+    """A process with a VM of which only the files matter: its memory outlives the scenario, untouched.
+
+    `sharers` tasks share the descriptor table, which has room for `max_fds`.
+    """
+    mm = s.static(mm_struct, "mm", mmu_notifier_mm=s.static(mmu_notifier_mm, "mmu_notifier_mm"))
+    mm.mm_users.counter = 1
+    mm.mm_count.counter = 3
+    vm = _vm(s.new, s, mm)
+    vm_ops = s.static(file_operations, "kvm_vm_fops", release=kvm_vm_release)
+    vm_file = _file(s.new, "vm_file", vm_ops, vm, references=1)
+    files = s.new(files_struct, "files", max_fds=max_fds)
+    files.count.counter = sharers
+    files.fd[VM_FD] = vm_file
+    give_root(s, vm, 0)
+    return Vmm(mm, files, vm, vm_file)
+
+
 def task(s: Setup, name: str, vmm: Vmm) -> Any:
     """A task of the process; `boot` has counted it among users and sharers."""
     return s.static(task_struct, f"task_{name}", mm=vmm.mm, active_mm=vmm.mm, files=vmm.files)
@@ -140,6 +158,7 @@ def _areas(s: Setup, mm: Any, files: Any, map_kvm_run: bool) -> Any:
 
 def _populate(s: Setup, mm: Any, vm: Any, mapped: int, in_stage2: int) -> None:
     give_root(s, vm, in_stage2)
+    vm.slots_lock.owner = 1  # the set-up looks at slots as if it held the lock
     for i in range(mapped):
         ram = s.new(page, f"page{i}", index=i, mapping=mm.mmap.anon_vma)
         ram._refcount.counter = 1
@@ -147,3 +166,4 @@ def _populate(s: Setup, mm: Any, vm: Any, mapped: int, in_stage2: int) -> None:
         set_pte(mm.pte[i], ram)
         if i < in_stage2:
             map_page(vm, arch_ram_base() + i, ram)
+    vm.slots_lock.owner = 0
