@@ -54,8 +54,10 @@ def _check(source: Source, root: object, typed: Typed, told: tuple[str, str], is
 
 
 def reads_only(function: Function, typed: Typed) -> bool:
-    """Whether a call of `function` leaves everything as it was."""
+    """Whether a call of `function` leaves everything as it was, but for book-keeping of the model."""
     for node in _nodes(function.body):
+        if isinstance(node, (tree.Store, tree.Update)) and node.place.silent:
+            continue
         if type(node) in EFFECTS or isinstance(node, (tree.Allocate, tree.Fail)):
             return False
         if isinstance(node, tree.Call) and not reads_only(typed(node.function), typed):

@@ -24,6 +24,7 @@ from lastput.lang import (
     option,
     options,
     ptr,
+    roles,
     static,
     struct,
     this_thread,
@@ -121,3 +122,7 @@ def call_release(mn: ptr[mmu_notifier], mm: ptr[mm_struct]) -> None:
     """Have the secondary MMU let go of the address space."""
     if mn.ops.release != NULL:
         mn.ops.release(mn, mm)
+
+
+roles.read_section(walk_begin, walk_end)
+roles.grace_period(wait_for_walks)

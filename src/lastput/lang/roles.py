@@ -27,6 +27,7 @@ Kind = Literal[
     "assertion",
     "atomic operation",
     "barrier",
+    "primitive",
 ]
 
 
@@ -105,6 +106,11 @@ def atomic_operation(*functions: Function) -> None:
 def barrier(*functions: Function) -> None:
     """Each orders memory accesses. Without effect: memory is sequentially consistent here."""
     _declare("barrier", functions)
+
+
+def primitive(*functions: Function) -> None:
+    """Each is taken as a whole: what it is made of is no part of what is asked about."""
+    _declare("primitive", functions)
 
 
 def begins(function: object, *kinds: Kind) -> Role | None:

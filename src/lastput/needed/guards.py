@@ -41,7 +41,7 @@ def guards(reader: Reader) -> Iterator[Guard]:
     for node in reader.statements():
         found = list(_rechecks(reader, node)) or list(_guards(reader, node))
         for guard in found:
-            late = guard.kind == "guard" and node.lineno in again
+            late = guard.fires is True and node.lineno in again
             yield dataclasses.replace(guard, kind="recheck") if late else guard
 
 

@@ -124,7 +124,8 @@ class Reader:
 
     def calls(self, node: ast.stmt) -> Iterator[ast.Call]:
         """The calls in a statement's own expressions, not in its blocks."""
-        inside = {id(child) for block in self.blocks(node) for part in block for child in ast.walk(part)}
+        blocks = (getattr(node, name, []) for name in ("body", "orelse"))
+        inside = {id(child) for block in blocks for part in block for child in ast.walk(part)}
         for child in ast.walk(node):
             if isinstance(child, ast.Call) and id(child) not in inside:
                 yield child
