@@ -16,6 +16,7 @@ WHERE = {
     "kvm/test-young": ("lastput.study.test_young", "test_young"),
     "kvm/memslot-vs-release": ("lastput.study.memslot_vs_release", "memslot_vs_release"),
     "kvm/memslot-vs-fault": ("lastput.study.memslot_vs_release", "memslot_vs_fault"),
+    "kvm/pairs": ("lastput.study.pairs_scenario", "pairs"),
     "mm/events": ("lastput.study.events", "events"),
     "mm/reclaim": ("lastput.study.events", "reclaim"),
     "mm/ageing": ("lastput.study.events", "ageing"),
@@ -26,6 +27,10 @@ WHERE = {
     "notifier/designs": ("lastput.study.notifier_designs", "designs"),
     "kvm/v7.3-age-vs-release": ("lastput.study.v6_age_vs_release", "age_vs_release"),
     "users/interval": ("lastput.study.users_interval", "interval"),
+    "users/hmm": ("lastput.study.users_hmm", "mirrors"),
+    "users/odp": ("lastput.study.users_odp", "odp"),
+    "kvm/v6-unmap-vs-release": ("lastput.study.v6_unmap_vs_release", "unmap_vs_release"),
+    "kvm/v7.3-fault-vs-invalidate": ("lastput.study.v6_fault_vs_invalidate", "fault_vs_invalidate"),
 }
 """Module and attribute of each scenario."""
 

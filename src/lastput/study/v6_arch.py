@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from lastput.kernel.mm_types import Mm
@@ -12,13 +13,13 @@ from lastput.kvm.v6.options import Kvm6
 from lastput.lang import Setup, UsageError
 
 
-def give_root(s: Setup, vm: Any, mapped: int) -> None:
-    """Give `vm` an empty root, and room for the tables of `mapped` pages."""
+def give_root(s: Setup, vm: Any, touched: Sequence[int]) -> None:
+    """Give `vm` an empty root, and room for the tables of the pages `touched`."""
     if Kvm6.arch == "arm64":
         if Arm6.ram_base + Mm.pages > IPA_PAGES:
             raise UsageError(f"ram_base={Arm6.ram_base}: {Mm.pages} pages do not fit {IPA_PAGES} guest pages")
         stage2(s, vm.arch.arm64.mmu, "")
-        tables = len({top_index(Arm6.ram_base + i) for i in range(mapped)})
+        tables = len({top_index(Arm6.ram_base + i) for i in touched})
         for i in range(Arm6.nested):
             mmu = vm.arch.arm64.nested_mmus[i]
             stage2(s, mmu, f"_nested{i}")

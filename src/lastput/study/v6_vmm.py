@@ -7,6 +7,7 @@ holds its vcpu file.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,12 +50,20 @@ class Vmm:
 
 
 def boot(
-    s: Setup, *, users: int, sharers: int, mapped: int, kvm_run: bool = False, registered: bool = True
+    s: Setup,
+    *,
+    users: int,
+    sharers: int,
+    mapped: int,
+    kvm_run: bool = False,
+    registered: bool = True,
+    touched: Sequence[int] | None = None,
 ) -> Vmm:
     """A process with a VM. `users` hold its memory, `sharers` tasks its descriptor table.
 
-    The first `mapped` pages of guest memory are present, and young in the secondary MMU; the others have
-    never been touched. `kvm_run`: each vcpu's is mapped. Unless `registered`, the notifier is not yet.
+    The first `mapped` pages of guest memory are present; the secondary MMU maps those of them that were
+    `touched` (all, if not given), young. `kvm_run`: each vcpu's is mapped. Unless `registered`, the
+    notifier is not yet.
     """
     mm = s.new(mm_struct, "mm")
     mm.mm_users.counter = users
@@ -73,13 +82,14 @@ def boot(
             made = _file(s, f"vcpu{i}_file", vcpu_ops, vm.vcpus[i], references=2 if kvm_run else 1)
             files.fd[vcpu_fd(i)] = made
     mm.mmap = mm.mm_rb = _areas(s, mm, files, kvm_run)
-    give_root(s, vm, mapped)
+    give_root(s, vm, range(mapped) if touched is None else touched)
     for i in range(mapped):
         ram = s.new(page, f"page{i}", index=i, mapping=mm.mmap.anon_vma)
         ram._refcount.counter = 1
         lru.list[i] = ram
         set_pte(mm.pte[i], ram)
-        map_page(vm, arch_ram_base() + i, ram)
+        if touched is None or i in touched:
+            map_page(vm, arch_ram_base() + i, ram)
     return Vmm(mm, files, vm, files.fd[VM_FD])
 
 

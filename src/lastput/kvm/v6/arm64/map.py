@@ -21,17 +21,11 @@ from lastput.kvm.v6.arm64.pgtable import (
     no_visit,
     stage2_memcache_zalloc_page,
     store_leaf,
+    unlink,
 )
 from lastput.lang import NULL, WARN_ON, atomic, container_of, ptr
 
 # -- replace an entry ------------------------------------------------------------------------
-
-
-def unlink(table: ptr[table_page]) -> None:
-    """Book-keeping: from now on no MMU reaches `table`, nor the pages that it maps."""
-    for i in range(PTRS_PER_PTE):
-        forget_leaf(table, table.pte[i])
-    table.unlinked = True
 
 
 def stage2_try_set_locked(

@@ -99,6 +99,21 @@ def forget_leaf(table: ptr[table_page], ptep: ptr[kvm_pte_t]) -> None:
         ptep.page.secondary -= 1
 
 
+def unlink(table: ptr[table_page]) -> None:
+    """Book-keeping: from now on no MMU reaches `table`, nor the pages that it maps."""
+    for i in range(PTRS_PER_PTE):
+        forget_leaf(table, table.pte[i])
+    table.unlinked = True
+
+
+def unlink_stage2(pgt: ptr[kvm_pgtable]) -> None:
+    """Book-keeping: from now on no MMU reaches anything of this stage 2."""
+    for i in range(PTRS_PER_PTE):
+        if pgt.pgd.pte[i].table:
+            unlink(pgt.pgd.pte[i].table)
+    unlink(pgt.pgd)
+
+
 # -- the walk --------------------------------------------------------------------------------
 
 

@@ -15,11 +15,11 @@ from lastput.kernel.rwlock import (
     write_unlock,
 )
 from lastput.kvm.v6.arm64.kvm_host import Arm6, kvm_s2_mmu
-from lastput.kvm.v6.arm64.pgtable import block_end
+from lastput.kvm.v6.arm64.pgtable import block_end, unlink_stage2
 from lastput.kvm.v6.arm64.unmap import kvm_pgtable_stage2_destroy, kvm_pgtable_stage2_unmap
 from lastput.kvm.v6.kvm_host import kvm
 from lastput.kvm.v6.options import Kvm6
-from lastput.lang import NULL, WARN_ON, kfree, ptr
+from lastput.lang import NULL, WARN_ON, atomic, kfree, ptr
 
 EINVAL = 22
 
@@ -59,12 +59,17 @@ def __unmap_stage2_range(kvm: ptr[kvm], mmu: ptr[kvm_s2_mmu], start: int, end: i
 def kvm_free_stage2_pgd(kvm: ptr[kvm], mmu: ptr[kvm_s2_mmu]) -> None:
     """Take stage 2 away from `mmu`, then free it. May be called twice, also by two tasks at a time.
 
+    Its entries still point at pages when the lock is dropped, and an invalidation that finds no stage 2 lets
+    them be freed: they are nobody's from then on, and nothing of what follows looks at them.
+
     Source: Linux 6.1, arch/arm64/kvm/mmu.c.
     """
     write_lock(kvm.mmu_lock)
     pgt = mmu.pgt
     if pgt:
-        mmu.pgd_phys = NULL
+        with atomic():
+            mmu.pgd_phys = NULL
+            unlink_stage2(pgt)
         mmu.pgt = NULL
     if Arm6.nested and Arm6.free_invalidates:
         mmu.valid = False  # kvm_init_nested_s2_mmu; the canonical MMU never is a nested one

@@ -8,7 +8,6 @@ from __future__ import annotations
 from lastput.kernel.mm_types import page
 from lastput.kvm.v6.arm64.kvm_host import IPA_PAGES, kvm_pgtable, kvm_pte_t, table_page
 from lastput.kvm.v6.arm64.pgtable import (
-    forget_leaf,
     kvm_clear_pte,
     kvm_pgtable_walk,
     kvm_s2_put_page,
@@ -86,7 +85,7 @@ def stage2_free_leaf(
     """
     with atomic():
         used = ptep.page != NULL
-        forget_leaf(table, ptep)
+        assert table.unlinked, "stage 2 is freed while an MMU reaches it"
     if used:
         kvm_s2_put_page(table)
     return 0
