@@ -1,0 +1,130 @@
+"""Every design against every property, as experiments: which it keeps, which it breaks, and how.
+
+The runs are of notifier/designs, whose docstring says what the properties are. A property is checked
+with the actors that can break it. `stale-use` is asked for two users: one whose entries only a task with
+references uses (a vcpu), and one whose hardware goes on until they are gone (SVA, RDMA).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lastput.lang.options import Value
+from lastput.study.experiment import HOLDS, Expectation, Run, violated
+
+DESIGNS = {
+    "D0": "Linux 4.12 to this day: release, unhash, grace period; two callers may both release",
+    "D1": "Linux 3.9 (751efd8610d3): unhash, release, grace period; whoever unhashes releases",
+    "D2a-i": "mutex in the notifier; exit waits for it inside its read section",
+    "D2a-ii": "mutex in the notifier; exit picks a notifier, holds nothing, then takes it",
+    "D2a-iii": "mutex in the notifier; exit unhashes before it takes it",
+    "D2b": "mutex in the address space: unhash all, one grace period, release each",
+    "D3": "D0, and unregister frees the root with a second callback after its grace period",
+    "D4": "D0, and the user frees the root after unregister",
+    "D5": "D0, and the root is tested where an entry is looked up",
+}
+
+PROPERTIES: Mapping[str, tuple[str, Mapping[str, Value]]] = {
+    "P-NULL": ("null", {}),
+    "P-UAF": ("uaf", {}),
+    "P-ONCE": ("once", {"invalidate": False}),
+    "P-ORDER": ("order", {"invalidate": False}),
+    "P-QUIET": ("quiet", {}),
+    "P-QUIET (root)": ("quiet-free", {}),
+    "P-STALE": ("stale", {}),
+    "P-STALE-USE (vcpu)": ("stale-use", {"hardware": "vcpu", "age": False}),
+    "P-STALE-USE (live)": ("stale-use", {"hardware": "live", "age": False}),
+    "P-TOUCH": ("touch", {}),
+    "P-DEAD": ("dead", {}),
+    "P-END": ("end", {"age": False}),
+}
+"""Name -> value of the option `property`, and the actors."""
+
+BREAKS: Mapping[str, Mapping[str, Expectation]] = {
+    "P-NULL": {
+        design: violated("null-deref", "lookup", story=(("", "user_release"), ("", "lookup")))
+        for design in ("D0", "D1")
+    },
+    "P-UAF": {
+        "D2a-ii": violated(
+            "use-after-free", "mutex_lock", story=(("exit", "first_notifier"), ("close", "user_destroy"))
+        ),
+        "D2a-iii": violated(
+            "use-after-free", "mutex_lock", story=(("exit", "unhash_first"), ("close", "user_destroy"))
+        ),
+    },
+    "P-ONCE": {design: violated("assertion", "user_release") for design in ("D0", "D3", "D4", "D5")},
+    "P-ORDER": {
+        design: violated("invariant", story=(("close", "unhash"), ("exit", "exit_mmap")))
+        for design in ("D2a-i", "D2a-ii", "D2a-iii")
+    },
+    "P-QUIET": {
+        design: violated("assertion", "callback_begins", "user_release")
+        for design in ("D0", "D1", "D3", "D4", "D5")
+    },
+    "P-QUIET (root)": {
+        design: violated("assertion", "callback_begins", "free_begins") for design in ("D0", "D1", "D5")
+    },
+    "P-STALE": {
+        design: violated("assertion", "free_page_frame", story=(("", "__hlist_del"), ("", "zap_pte")))
+        for design in ("D1", "D2a-i", "D2a-ii", "D2a-iii", "D2b")
+    },
+    "P-STALE-USE (live)": {
+        design: violated("use-after-free", "use_entry", story=(("", "zap_pte"), ("device", "use_entry")))
+        for design in ("D1", "D2a-i", "D2a-ii", "D2a-iii", "D2b")
+    },
+    "P-TOUCH": {
+        design: violated("use-after-free", "touch_page", story=(("", "zap_pte"), ("", "user_release")))
+        for design in ("D1", "D2a-i", "D2a-ii", "D2a-iii", "D2b")
+    },
+    "P-DEAD": {"D2a-i": violated("deadlock", story=(("close", "unhash"), ("close", "wait_for_walks")))},
+}
+"""What each property is broken by, and how; all that is not here holds."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One design and one property. `note` says what a verdict alone does not."""
+
+    design: str
+    property: str
+    run: Run
+    note: str = ""
+
+
+NOTES = {
+    ("D2a-i", "P-DEAD"): "exit, a reader, waits for the mutex; its owner waits for all readers",
+    ("D0", "P-ORDER"): "unregister may still call release a second time after the pages have gone",
+    ("D3", "P-QUIET"): "callbacks go on during release, as they must; none runs once the root goes",
+    ("D4", "P-QUIET"): "as D3",
+}
+
+
+def _expected(design: str, name: str) -> Expectation:
+    return BREAKS.get(name, {}).get(design, HOLDS)
+
+
+def _cell(design: str, name: str) -> Cell:
+    value, actors = PROPERTIES[name]
+    run = Run("notifier/designs", design, {"property": value, **actors}, _expected(design, name))
+    return Cell(design, name, run, NOTES.get((design, name), ""))
+
+
+FREED_BY_EXIT = Cell(
+    "D3-exit",
+    "P-UAF",
+    Run(
+        "notifier/designs",
+        "D3-exit",
+        {"property": "uaf"},
+        violated(
+            "use-after-free", "call_free_root", story=(("exit", "unhash_all"), ("close", "user_destroy"))
+        ),
+    ),
+    "D3 with both callers freeing the root: after the grace period nothing keeps the user",
+)
+"""What is wrong with the obvious D3, in which both callers free the root: only unregister may."""
+
+CELLS = (*(_cell(design, name) for design in DESIGNS for name in PROPERTIES), FREED_BY_EXIT)
+"""The table, row by row."""
