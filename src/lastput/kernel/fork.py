@@ -1,16 +1,18 @@
 """Processes and users of address spaces (Linux 4.12, kernel/fork.c).
 
-`__mmput` also ends asynchronous I/O, KSM and huge-page scanning of the address space; they have no
-part in these models. A child is a thread that waits in ret_from_fork, and its task is an object of the
-set-up. Memory is not inherited: guest memory is VM_DONTCOPY (QEMU asks for that: MADV_DONTFORK), other
-areas are not modelled; a mapping of kvm_run that a child inherits is left out with them.
+`__mmput` also ends asynchronous I/O, which has no part in these models; where ksmd or khugepaged scans
+(`Mm.scanners`), it ends that, too. A child is a thread that waits in ret_from_fork, and its task is an
+object of the set-up. Memory is not inherited: guest memory is VM_DONTCOPY (QEMU asks for that:
+MADV_DONTFORK), other areas are not modelled; a mapping of kvm_run that a child inherits is left out with
+them. The copy of page tables is in memory.py, for processes whose memory is inherited.
 """
 
 from __future__ import annotations
 
 from lastput.kernel.atomic import atomic_dec_and_test, atomic_inc
 from lastput.kernel.file import dup_fd
-from lastput.kernel.mm_types import mm_struct
+from lastput.kernel.mm_slot import Scan, mm_slot_exit
+from lastput.kernel.mm_types import Mm, mm_struct
 from lastput.kernel.mmap import exit_mmap
 from lastput.kernel.preempt import might_sleep
 from lastput.kernel.sched import current, task_struct
@@ -22,7 +24,11 @@ CLONE_FILES = 0x400
 
 
 def __mmput(mm: ptr[mm_struct]) -> None:
+    if Mm.scanners and Scan.exit_first:
+        mm_slot_exit(mm)  # ksm_exit, khugepaged_exit
     exit_mmap(mm)
+    if Mm.scanners and not Scan.exit_first:
+        mm_slot_exit(mm)
     mmdrop(mm)
 
 

@@ -1,6 +1,7 @@
 """get_user_pages (Linux 4.12, mm/gup.c).
 
-Whoever looks up a page must keep the address space alive: every look-up asserts that it has a user.
+Whoever looks up a page must keep the address space alive: every look-up asserts that it has a user. The
+scanners (mm_slot.py) hold none; of them it is asked that exit_mmap waits.
 mmap_sem is taken where somebody takes it for writing. Signals, and the retry that drops mmap_sem while
 a page is read from disk, are left out.
 """
@@ -8,6 +9,7 @@ a page is read from disk, are left out.
 from __future__ import annotations
 
 from lastput.kernel.memory import find_vma, handle_mm_fault
+from lastput.kernel.mm_slot import Scan
 from lastput.kernel.mm_types import Mm, mm_struct, page, pte_t
 from lastput.kernel.page import get_page
 from lastput.kernel.preempt import might_sleep
@@ -23,6 +25,13 @@ def pte_lookup(mm: ptr[mm_struct], address: int) -> ptr[pte_t]:
     return mm.pte[address]
 
 
+def is_alive(mm: ptr[mm_struct]) -> bool:
+    """Whether pages may still be looked up."""
+    if Mm.scanners and not Scan.strict:
+        return not mm.exiting
+    return mm.mm_users.counter != 0
+
+
 def follow_page_mask(mm: ptr[mm_struct], address: int, write: bool) -> ptr[page]:
     """The page mapped at `address`, with a reference; NULL if there is none, or it may not be written.
 
@@ -31,7 +40,7 @@ def follow_page_mask(mm: ptr[mm_struct], address: int, write: bool) -> ptr[page]
     missing: ptr[page] = NULL
     with atomic():
         spin_lock(mm.page_table_lock)
-        assert mm.mm_users.counter != 0, "a page is looked up in an address space that has no user"
+        assert is_alive(mm), "a page is looked up in an address space that has no user"
     pte = pte_lookup(mm, address)
     found = pte.page
     if Mm.write_protect and found and write and not pte.writable:
@@ -109,7 +118,7 @@ def __get_user_pages_fast(mm: ptr[mm_struct], address: int, write: bool) -> ptr[
     """
     missing: ptr[page] = NULL
     with atomic():
-        assert mm.mm_users.counter != 0, "a page is looked up in an address space that has no user"
+        assert is_alive(mm), "a page is looked up in an address space that has no user"
         pte = pte_lookup(mm, address)
         found = pte.page
         if not found or (Mm.write_protect and write and not pte.writable):

@@ -24,6 +24,7 @@ class Mm:
     write_protect: bool = option(False, "entries can be read-only: after fork, KSM, writeback")
     huge: bool = option(False, "one huge entry can cover all of guest memory")
     file: bool = option(False, "guest memory is a shared mapping of a file")
+    hugetlb: bool = option(False, "the file is one of hugetlbfs")
     scanners: bool = option(False, "ksmd or khugepaged can be at work when the last user goes")
     notify_before: bool = option(True, "invalidate_range_start comes before the change of primary entries")
 
@@ -82,6 +83,15 @@ class address_space:
 
 
 @struct
+class hugetlbfs_inode:
+    """A file of hugetlbfs, and what it may still take of the quota of its file system."""
+
+    mapping: address_space
+    i_count: Annotated[int, upto(3)]
+    quota: Annotated[int, upto(3)]
+
+
+@struct
 class vm_area_struct:
     vm_mm: const[ptr[mm_struct]]
     vm_next: const[ptr[vm_area_struct]]
@@ -126,5 +136,7 @@ class mm_struct:
     pte: array[pte_t] = length(lambda: Mm.pages)
     pmd: pte_t
     """The huge entry, if `page` is set: then the entries in `pte` are none."""
+    exiting: ghost[bool]
+    """exit_mmap has begun. Only with `Mm.scanners`."""
     changing: ghost[Annotated[int, upto(7)]]
     """How many tasks are between the first change of a primary entry and the last word to secondary MMUs."""

@@ -101,6 +101,8 @@ def exit_mmap(mm: ptr[mm_struct]) -> None:
 
     Source: Linux 4.12, mm/mmap.c.
     """
+    if Mm.scanners:
+        mm.exiting = True
     mmu_notifier_release(mm)
     if Interval.notifiers:  # release leaves intervals registered, and unmap_vmas tells them
         mmu_notifier_invalidate_range_start(mm, 0, Mm.pages)

@@ -8,13 +8,14 @@ models looks at a page between the two.
 
 from __future__ import annotations
 
-from lastput.kernel.mm_types import Mm, anon_vma, page
+from lastput.kernel.mm_types import Mm, address_space, anon_vma, hugetlbfs_inode, page
 from lastput.kernel.preempt import might_sleep
 from lastput.lang import (
     NULL,
     array,
     atomic,
     await_,
+    container_of,
     kfree,
     kzalloc,
     length,
@@ -56,7 +57,19 @@ def put_page(page: ptr[page]) -> None:
         if page._refcount.counter == 0:
             if lru.list[page.index] == page:
                 lru.list[page.index] = NULL
+            if Mm.hugetlb:
+                free_huge_page(page)
             free_page_frame(page)
+
+
+def free_huge_page(page: ptr[page]) -> None:
+    """Give the block back to the quota, which is found by way of the file that the page was in.
+
+    Source: Linux 2.6.26, mm/hugetlb.c: free_huge_page, hugetlb_put_quota.
+    """
+    mapping = container_of(page.mapping, address_space, lambda m: m.i_mmap)
+    inode = container_of(mapping, hugetlbfs_inode, lambda i: i.mapping)
+    inode.quota += 1
 
 
 def lock_page(page: ptr[page]) -> None:

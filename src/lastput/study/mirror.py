@@ -37,6 +37,7 @@ from lastput.lang import (
 class Mirror:
     """What the device and its driver do; switch one off to see what it is for."""
 
+    release: bool = option(True, "the driver hears of the end of the address space")
     start: bool = option(True, "the driver hears of invalidate_range_start")
     change_pte: bool = option(True, "the driver hears of change_pte")
     retry_count: bool = option(True, "a fault is retried while an invalidation is under way")
@@ -44,6 +45,7 @@ class Mirror:
     sleeps: bool = option(False, "callbacks that may sleep do, as arm's cond_resched_lock or RDMA's mutex")
     accessed_bit: bool = option(True, "entries have an accessed bit; else ageing removes them")
     age_seq: bool = option(True, "ageing that removes entries counts as an invalidation (57128468080a)")
+    count_accesses: bool = option(False, "properties ask how often the device accessed memory")
     pins: bool = option(False, "an entry holds a reference to its page, as KVM's did in 2008")
 
 
@@ -226,7 +228,8 @@ def device_access(mirror: ptr[mirror], address: int, write: bool) -> bool:
             return False
         assert entry.page.secondary != 0, "the device reaches a page that its table does not count"
         entry.young = True
-        mirror.accesses += 1
+        if Mirror.count_accesses:
+            mirror.accesses += 1
         return True
 
 
@@ -256,7 +259,8 @@ def mirror_fault(mirror: ptr[mirror], address: int, write: bool) -> bool:
         if entry.page:
             drop_entry(entry)
         make_entry(entry, page, write)
-        mirror.accesses += 1
+        if Mirror.count_accesses:
+            mirror.accesses += 1
     spin_unlock(mirror.lock)
     put_page(page)
     mirror.retried = False
