@@ -23,6 +23,8 @@ WHERE = {
     "mm/release-vs-hugetlb": ("lastput.study.hugetlb", "release_vs_hugetlb"),
     "mm/scan-vs-exit": ("lastput.study.scan_vs_exit", "scan_vs_exit"),
     "loongarch/age-vs-exit": ("lastput.study.other_archs", "loongarch_age_vs_exit"),
+    "x86/tdp-age-vs-exit": ("lastput.study.tdp", "age_vs_exit"),
+    "x86/tdp-unmap-vs-fast-zap": ("lastput.study.tdp", "unmap_vs_fast_zap"),
     "x86/age-vs-exit": ("lastput.study.other_archs", "x86_age_vs_exit"),
     "notifier/designs": ("lastput.study.notifier_designs", "designs"),
     "kvm/v7.3-age-vs-release": ("lastput.study.v6_age_vs_release", "age_vs_release"),
@@ -31,6 +33,10 @@ WHERE = {
     "users/odp": ("lastput.study.users_odp", "odp"),
     "kvm/v6-unmap-vs-release": ("lastput.study.v6_unmap_vs_release", "unmap_vs_release"),
     "kvm/v7.3-fault-vs-invalidate": ("lastput.study.v6_fault_vs_invalidate", "fault_vs_invalidate"),
+    "kvm/device-create": ("lastput.study.device_create", "device_create"),
+    "kvm/device-ioctl": ("lastput.study.device_ioctl", "device_ioctl"),
+    "kvm/vfio-group": ("lastput.study.vfio_group", "vfio_groups"),
+    "kvm/vfio-close": ("lastput.study.vfio_group", "vfio_close"),
 }
 """Module and attribute of each scenario."""
 
