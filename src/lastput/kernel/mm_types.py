@@ -126,6 +126,8 @@ class mmu_notifier_mm:
 class mm_struct:
     mm_users: atomic_t
     mm_count: atomic_t
+    pinned_vm: Annotated[int, upto(3)]
+    """Pages that devices hold (RDMA)."""
     mmap: const[ptr[vm_area_struct]]
     """The areas that it had when the scenario began, guest memory first."""
     mm_rb: ptr[vm_area_struct]
