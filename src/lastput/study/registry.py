@@ -27,6 +27,7 @@ WHERE = {
     "x86/tdp-unmap-vs-fast-zap": ("lastput.study.tdp", "unmap_vs_fast_zap"),
     "x86/age-vs-exit": ("lastput.study.other_archs", "x86_age_vs_exit"),
     "notifier/designs": ("lastput.study.notifier_designs", "designs"),
+    "notifier/versions": ("lastput.study.notifier_versions", "versions"),
     "kvm/v7.3-age-vs-release": ("lastput.study.v6_age_vs_release", "age_vs_release"),
     "users/interval": ("lastput.study.users_interval", "interval"),
     "users/hmm": ("lastput.study.users_hmm", "mirrors"),

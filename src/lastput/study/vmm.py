@@ -61,19 +61,21 @@ def boot(
     mapped: int,
     in_stage2: int = 2,
     lives: bool = False,
+    mm_stays: bool = False,
 ) -> Vmm:
     """A process with a VM. `users` hold its memory, `sharers` tasks its descriptor table.
 
     The first `mapped` pages of guest memory are present, and the first `in_stage2` of them young in
     stage 2; the others have never been touched. With `lives`, nobody closes anything: the VM and its
-    files are there for ever, and only the last mmput takes something away. UsageError if guest memory
-    does not fit the stage-2 table.
+    files are there for ever, and only the last mmput takes something away. With `mm_stays`, properties
+    may look at the address space to the end. UsageError if guest memory does not fit the stage-2 table.
     """
     check_room()
     make = s.static if lives else s.new
-    mm = make(mm_struct, "mm", mmu_notifier_mm=make(mmu_notifier_mm, "mmu_notifier_mm"))
+    make_mm = s.static if lives or mm_stays else s.new
+    mm = make_mm(mm_struct, "mm", mmu_notifier_mm=make_mm(mmu_notifier_mm, "mmu_notifier_mm"))
     mm.mm_users.counter = users
-    mm.mm_count.counter = 3
+    mm.mm_count.counter = 4 if mm_stays else 3
     vm = _vm(make, s, mm)
     vm_ops = s.static(file_operations, "kvm_vm_fops", release=kvm_vm_release)
     vcpu_ops = s.static(file_operations, "kvm_vcpu_fops", release=kvm_vcpu_release) if Kvm.vcpus else NULL

@@ -1,0 +1,130 @@
+"""Which of KVM's tasks can meet: every pair, with the runs that decide it and the set-up it takes.
+
+The tasks are named in study/pairs_scenario.py. A yes is a run whose invariant "they do not meet" is
+broken: its witness is the meeting. A no is a run that looks for the meeting, in its widest sense, and
+has never seen it when everything was searched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lastput.lang.options import Value
+from lastput.study.experiment import Expectation, Run, violated
+
+NEVER = Expectation("violated", ("unreachable",))
+"""A complete search has not seen it."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Can they meet, in this set-up? `setup` says in words what `run` sets."""
+
+    pair: str
+    setup: str
+    answer: bool
+    run: Run
+
+
+def yes(pair: str, setup: str, *moments: tuple[str, str], **settings: Value) -> Question:
+    """They meet; the witness passes through `moments` in this order."""
+    chosen: dict[str, Value] = {"pair": pair, "show": True, **settings}
+    return Question(pair, setup, True, Run(SCENARIO, VARIANT, chosen, violated("invariant", story=moments)))
+
+
+def no(pair: str, setup: str, **settings: Value) -> Question:
+    """They never meet."""
+    chosen: dict[str, Value] = {"pair": pair, **settings}
+    return Question(pair, setup, False, Run(SCENARIO, VARIANT, chosen, NEVER))
+
+
+SCENARIO = "kvm/pairs"
+VARIANT = "7e5a672289c9"
+RELEASE = "kvm_mmu_notifier_release"
+AGE = "kvm_mmu_notifier_clear_flush_young"
+INVALIDATE = "kvm_mmu_notifier_invalidate_range_start"
+RUN = "kvm_arch_vcpu_ioctl_run"
+
+QUESTIONS = (
+    yes("E+A", "the process exits", ("kswapd", AGE), ("vmm", RELEASE)),
+    yes("E+I", "the process exits", ("punch", INVALIDATE), ("vmm", RELEASE)),
+    yes("U+A", "the process closes the VM and lives on", ("kswapd", AGE), ("vmm", RELEASE), closes=True),
+    yes(
+        "U+I", "the process closes the VM and lives on", ("punch", INVALIDATE), ("vmm", RELEASE), closes=True
+    ),
+    no("E+U", "one process, one descriptor table"),
+    no("E+U", "a second process was handed the descriptor; the first still has it", fd="handed"),
+    yes(
+        "E+U",
+        "only a second process has the descriptor",
+        ("vmm", "exit_mmap"),
+        ("foreign", "kvm_destroy_vm"),
+        fd="moved",
+    ),
+    no("E+U", "the same, and kvm_run is mapped", fd="moved", vcpus=1, mapped_run=True),
+    no("E+U", "the same without kvm_run; the process has the vcpu's descriptor", fd="moved", vcpus=1),
+    yes(
+        "E+U",
+        "the descriptor is in the own table of a thread of the process",
+        ("vmm", "exit_mmap"),
+        ("own", "kvm_destroy_vm"),
+        fd="thread",
+    ),
+    yes(
+        "E+U",
+        "a reader of /proc drops the address space last",
+        ("reader", "exit_mmap"),
+        ("vmm", "kvm_destroy_vm"),
+        holder="reader",
+    ),
+    yes(
+        "E+U",
+        "the same, with a vcpu whose kvm_run is not mapped",
+        ("reader", "exit_mmap"),
+        ("vmm", "kvm_destroy_vm"),
+        holder="reader",
+        vcpus=1,
+    ),
+    no("E+U", "the same, and kvm_run is mapped", holder="reader", vcpus=1, mapped_run=True),
+    no("E+U", "an asynchronous page fault drops the address space, then the VM", holder="async_pf"),
+    yes(
+        "E+U",
+        "the same, and the process closes the VM before it exits",
+        ("vmm", "exit_mmap"),
+        ("kworker", "kvm_destroy_vm"),
+        holder="async_pf",
+        closes=True,
+    ),
+    no("V+E", "the vcpu's thread and the process exit", vcpus=1),
+    no("V+U", "the process closes all descriptors under the running vcpu", vcpus=1, closes=True),
+    no("M+E", "a thread of the process", fd="kept"),
+    no("M+E", "another process, which was handed the VM's descriptor", fd="handed"),
+    no("M+U", "a thread of the process, while another closes the VM", fd="kept", closes=True),
+    no("M+U", "another process, which was handed the VM's descriptor", fd="handed", closes=True),
+    yes(
+        "D+E",
+        "another process has the descriptor of a device; no test of the address space (before ddba91801aeb)",
+        ("", "locked_ioctl"),
+        ("vmm", RELEASE),
+    ),
+    no("D+E", "the same with the test", device_mm_test=True),
+    no("D+U", "another process has the descriptor of a device; the process closes the VM", closes=True),
+    yes("A+V", "always", ("vcpu0", RUN), ("kswapd", AGE), vcpus=1),
+    yes("I+V", "always", ("vcpu0", RUN), ("punch", INVALIDATE), vcpus=1),
+    yes("I+M", "always", ("ioctl", "locked_ioctl"), ("punch", INVALIDATE)),
+)
+"""The table of pairs."""
+
+ORDERS = (
+    yes("E<U", "the process exits", ("vmm", "synchronize_srcu")),
+    no("U<E", "the process exits"),
+    yes("U<E", "the process closes the VM and lives on", ("vmm", "kvm_destroy_vm"), closes=True),
+    yes(
+        "U<E",
+        "the process exits; a reader of /proc holds its address space",
+        ("vmm", "kvm_destroy_vm"),
+        holder="reader",
+    ),
+    no("U<E", "the same, and kvm_run is mapped", holder="reader", vcpus=1, mapped_run=True),
+)
+"""Which comes first: exit_mmap's release, or the end of the VM."""
