@@ -286,10 +286,10 @@ def _retarget(target: ast.expr, parts: list[ast.expr]) -> ast.expr:
     return ast.copy_location(ast.Subscript(parts[0], parts[1], ast.Store()), target)
 
 
-def rewrite(names: Names, kinds: Types) -> ast.FunctionDef:
+def rewrite(names: Names, kinds: Types, how: type[Rewriter] = Rewriter) -> ast.FunctionDef:
     """The rewritten syntax tree of a function, without annotations and decorators."""
     tree = kinds.tree
-    rewriter = Rewriter(names, kinds)
+    rewriter = how(names, kinds)
     body = [rewriter.visit(statement) for statement in tree.body]
     args = ast.arguments([], [ast.arg(a.arg) for a in tree.args.args], None, [], [], None, [])
     out = ast.FunctionDef(tree.name, args, body, [], None)

@@ -26,12 +26,14 @@ MAX = (1 << 63) - 1
 class Rewritten:
     """One model function: the original, its rewritten tree, and the function made of that."""
 
-    def __init__(self, original: Function, world: World) -> None:
+    def __init__(
+        self, original: Function, world: World, rewriter: type[instrument.Rewriter], helpers: dict[str, Any]
+    ) -> None:
         self.original = original
-        self.names = Names(original, world, HELPERS)
+        self.names = Names(original, world, helpers)
         tree = instrument.definition(original, world.edits)
         self.kinds = Types(original, tree, self.names, world.space.layout)
-        self.tree = instrument.rewrite(self.names, self.kinds)
+        self.tree = instrument.rewrite(self.names, self.kinds, rewriter)
         start = instrument.entry(self.names, self.kinds)
         self.function = instrument.compile_function(
             self.tree, start, self.names.filename, self.names.namespace
@@ -41,6 +43,8 @@ class Rewritten:
 
 class Program:
     """The rewritten functions that a world's threads and properties reach, and its initial memory."""
+
+    rewriter: type[instrument.Rewriter] = instrument.Rewriter
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -68,11 +72,15 @@ class Program:
         return self.by_original[function]
 
     def _rewrite(self, function: Function) -> Rewritten:
-        found = Rewritten(function, self.world)
+        found = Rewritten(function, self.world, self.rewriter, self.helpers())
         for name, wanted in found.names.wanted.items():
             found.names.namespace[name] = self.rewritten(wanted).function
         self.by_code[found.function.__code__] = found
         return found
+
+    def helpers(self) -> dict[str, Any]:
+        """What rewritten code calls."""
+        return HELPERS
 
     def frames(self, frame: types.FrameType | None) -> list[types.FrameType]:
         """The frames of model functions from `frame` outwards, innermost first."""

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, Self
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
@@ -83,7 +83,7 @@ class Scheduler(Machine):
 
     @classmethod
     @contextmanager
-    def start(cls, program: Program) -> Iterator[Scheduler]:
+    def start(cls, program: Program) -> Iterator[Self]:
         """A run in the initial state; Fault if the threads' first local code breaks a rule.
 
         Leaving the block ends all threads.

@@ -1,0 +1,294 @@
+"""A run that counts what one function of one thread costs.
+
+What is counted, from entry to exit of the function:
+
+* loads and stores of the kernel's memory (book-keeping of the model costs nothing), and branches:
+  conditions evaluated that no option decides, each operand of `and` and `or` for itself;
+* an atomic operation for a primitive that is one, and for an atomic block that loads and stores; a block
+  that only stores is one store (a machine word that the model splits), one that only loads its loads;
+* a lock, a read section, a grace period for a primitive that takes, enters or waits for one. What the
+  primitive does inside is not counted again, nor what gives back.
+
+Waiting costs nothing, nor does what other threads do meanwhile.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from lastput.lang import intrinsics, roles
+from lastput.lang.types import ScalarType, View
+from lastput.lang.world import World
+from lastput.simulate.instrument import Rewriter
+from lastput.simulate.program import HELPERS, Function, Program, Rewritten
+from lastput.simulate.scheduler import Atomic, Scheduler, Thread
+
+NAMES = (
+    "loads",
+    "stores",
+    "branches",
+    "atomic operations",
+    "locks",
+    "read sections",
+    "grace periods",
+)
+"""What is counted, in the order of a vector."""
+
+Vector = tuple[int, ...]
+ZERO: Vector = (0,) * len(NAMES)
+
+_COSTS: dict[roles.Kind, str] = {
+    "atomic operation": "atomic operations",
+    "lock": "locks",
+    "read section": "read sections",
+    "grace period": "grace periods",
+}
+_FREE: tuple[roles.Kind, ...] = ("wait", "deferral", "assertion", "barrier", "primitive")
+_BRANCH = "_branch"
+
+
+class Counting(Rewriter):
+    """Rewrites a function so that the conditions that it evaluates can be counted."""
+
+    def visit_If(self, node: ast.If) -> ast.stmt:
+        node.test = self._counted(self._visit(node.test))
+        node.body = [self.visit(statement) for statement in node.body]
+        node.orelse = [self.visit(statement) for statement in node.orelse]
+        return node
+
+    def visit_While(self, node: ast.While) -> ast.stmt:
+        made = super().visit_While(node)
+        node.test = self._counted(node.test)
+        return made
+
+    def _loop_body(self, node: ast.stmt, body: list[ast.stmt]) -> list[ast.stmt]:
+        made = super()._loop_body(node, body)
+        if not isinstance(node, ast.For):
+            return made
+        again = self._helper(node, _BRANCH, ast.copy_location(ast.Constant(True), node))
+        return [ast.copy_location(ast.Expr(again), node), *made]
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
+        made = super().visit_IfExp(node)
+        node.test = self._counted(node.test)
+        return made
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
+        made = super().visit_BoolOp(node)
+        node.values = [self._counted(value) for value in node.values]
+        return made
+
+    def _counted(self, node: ast.expr) -> ast.expr:
+        """`node`, counted when it is evaluated; of `and` and `or` the operands are already."""
+        match node:
+            case ast.UnaryOp(op=ast.Not()):
+                node.operand = self._counted(node.operand)
+                return node
+            case ast.Constant() | ast.BoolOp():
+                return node
+            case ast.Call(func=ast.Name(id=name)) if name == _BRANCH:
+                return node
+        return self._helper(node, _BRANCH, node)
+
+
+def _branch(value: Any) -> Any:
+    machine = intrinsics.machine()
+    if isinstance(machine, Meter):
+        machine.count("branches")
+    return value
+
+
+class MeteredProgram(Program):
+    """A world's functions, of which those that matter tell a Meter when they begin and end."""
+
+    rewriter = Counting
+
+    def __init__(self, world: World, function: Function) -> None:
+        self.watched = function
+        super().__init__(world)
+
+    def helpers(self) -> dict[str, Any]:
+        return {**HELPERS, _BRANCH: _branch}
+
+    def _rewrite(self, function: Function) -> Rewritten:
+        found = super()._rewrite(function)
+        cost = _cost_of(function)
+        if function is self.watched:
+            found.function = _telling(found.function, Meter.enter, Meter.leave)
+        elif cost is not None:
+            found.function = _telling(found.function, functools.partial(_begin, cost=cost), _end)
+        return found
+
+
+def _cost_of(function: Function) -> str | None:
+    """What a primitive counts as; "" for nothing, None if it is not taken as a whole."""
+    for kind, cost in _COSTS.items():
+        if roles.begins(function, kind):
+            return cost
+    free = roles.begins(function, *_FREE) or roles.ends(function, "lock", "read section")
+    return "" if free else None
+
+
+def _begin(meter: Meter, cost: str) -> None:
+    meter.primitive(cost)
+
+
+def _end(meter: Meter) -> None:
+    meter.primitive_ends()
+
+
+def _telling(function: Any, begin: Callable[[Meter], None], end: Callable[[Meter], None]) -> Any:
+    @functools.wraps(function)
+    def told(*args: Any) -> Any:
+        machine = intrinsics.machine()
+        if not isinstance(machine, Meter) or machine.quiet or machine.current is None:
+            return function(*args)
+        begin(machine)
+        result = function(*args)
+        end(machine)
+        return result
+
+    return told
+
+
+@dataclass
+class Stretch:
+    """What one step did inside the function: its cost, whether it came in, whether it went out."""
+
+    cost: list[int] = field(default_factory=lambda: list(ZERO))
+    enters: bool = False
+    leaves: bool = False
+
+
+class Meter(Scheduler):
+    """A run that counts. `watched` is the number of the thread that is looked at."""
+
+    watched = 0
+
+    def __init__(self, program: Program) -> None:
+        super().__init__(program)
+        self.stretches: list[Stretch] = []
+        """Of the last step of the watched thread."""
+        self.inside = False
+        """The watched thread is inside the function."""
+        self._muted = 0
+        self._deep = 0
+        self._block: list[str] | None = None
+
+    def step(self, thread: int, choice: int = 0) -> None:
+        """One step, counted anew."""
+        self.stretches = [Stretch()] if self.inside and thread == self.watched else []
+        super().step(thread, choice)
+
+    def count(self, what: str) -> None:
+        """The running thread has done this, once."""
+        if self.quiet or self._muted or not self.inside or not self._is_watched():
+            return
+        if self._block is not None and what in ("loads", "stores"):
+            self._block.append(what)
+        else:
+            self._add(what, 1)
+
+    def _add(self, what: str, times: int) -> None:
+        if not self.stretches:
+            self.stretches.append(Stretch())
+        self.stretches[-1].cost[NAMES.index(what)] += times
+
+    def _is_watched(self) -> bool:
+        return self.current is not None and self.current.spec.index == self.watched
+
+    # -- functions --------------------------------------------------------------------------------
+
+    def enter(self) -> None:
+        """The function is called; it may be so again further in."""
+        if self._is_watched():
+            if not self.inside:
+                self.inside = True
+                self.stretches.append(Stretch(enters=True))
+            self._deep += 1
+
+    def leave(self) -> None:
+        """It returns."""
+        if self._is_watched():
+            self._deep -= 1
+            if self._deep == 0:
+                self.inside = False
+                self.stretches[-1].leaves = True
+
+    def primitive(self, cost: str) -> None:
+        """A primitive begins that costs this, as a whole."""
+        if self._is_watched():
+            if cost:
+                self.count(cost)
+            self._muted += 1
+
+    def primitive_ends(self) -> None:
+        """It is done."""
+        if self._is_watched():
+            self._muted -= 1
+
+    # -- memory -----------------------------------------------------------------------------------
+
+    def load(self, address: int, kind: ScalarType, silent: bool, view: View = None) -> Any:
+        """Read a cell."""
+        value = super().load(address, kind, silent, view)
+        self._access("loads", address)
+        return value
+
+    def store(
+        self, address: int, kind: ScalarType, value: Any, silent: bool, const: bool, view: View = None
+    ) -> None:
+        """Write a cell."""
+        super().store(address, kind, value, silent, const, view)
+        self._access("stores", address)
+
+    def _access(self, what: str, address: int) -> None:
+        if not self.memory.cells[address].field.ghost:
+            self.count(what)
+
+    def atomic(self) -> Any:
+        """An atomic block: what it does is one operation if it both loads and stores."""
+        counted = self._is_watched() and self.inside and not self._muted and self._block is None
+        return _Block(self.current, self) if counted and self.current else super().atomic()
+
+    def begin_block(self) -> None:
+        """Collect loads and stores."""
+        self._block = []
+
+    def end_block(self) -> None:
+        """Count what was collected."""
+        done, self._block = self._block or [], None
+        if "loads" in done and "stores" in done:
+            self.count("atomic operations")
+        elif "stores" in done:
+            self.count("stores")
+        else:
+            for what in done:
+                self.count(what)
+
+
+def watching(thread: int) -> type[Meter]:
+    """The runs that look at this thread."""
+
+    class Watching(Meter):
+        watched = thread
+
+    return Watching
+
+
+class _Block(Atomic):
+    def __init__(self, thread: Thread, meter: Meter) -> None:
+        super().__init__(thread)
+        self._meter = meter
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        self._meter.begin_block()
+
+    def __exit__(self, *how: Any) -> None:
+        super().__exit__(*how)
+        self._meter.end_block()
