@@ -91,12 +91,14 @@ def _undecided(reader: Reader, test: ast.expr) -> ast.expr:
     if not isinstance(test, ast.BoolOp):
         return test
     parts = [part for part in test.values if reader.constant(part) is UNKNOWN]
+    if len(parts) == len(test.values):
+        return test
     return parts[0] if len(parts) == 1 else ast.BoolOp(test.op, parts)
 
 
 def _leaves(reader: Reader, body: list[ast.stmt]) -> bool:
     """Whether a block only leaves; what it has taken it may give back before."""
-    *before, last = body
+    *before, last = reader.flat(body)
     if not isinstance(last, _LEAVE):
         return False
     if isinstance(last, ast.Return) and last.value is not None and not reader.only_reads(last.value):
@@ -151,6 +153,7 @@ def _head(reader: Reader, node: ast.stmt) -> str:
 
 def _first(reader: Reader, body: list[ast.stmt]) -> str:
     """What a guard does, or holds back."""
+    body = reader.flat(body)
     first = body[0]
     if hasattr(first, "body"):
         return f"{_head(reader, first)}: ..." if isinstance(first, (ast.If, ast.While)) else "..."
