@@ -48,6 +48,7 @@ from lastput.kernel.mmu_notifier_versions import (
     unregister_before_3_6,
     unregister_unhash_first,
 )
+from lastput.kernel.mutex import mutex_lock, mutex_unlock
 from lastput.kernel.sched_mm import mmdrop
 from lastput.kernel.spinlock import spin_lock, spin_unlock
 from lastput.kernel.srcu import call_srcu
@@ -189,13 +190,17 @@ def mmu_notifier_unregister_no_release(mn: ptr[mmu_notifier], mm: ptr[mm_struct]
     """Remove `mn` without a callback and without waiting: walks may still be inside its methods.
 
     Whoever calls this frees `mn` after a grace period of its own (mmu_notifier_call_srcu). The kernel
-    drops the mm_count here, too.
+    drops the mm_count here, too. Design D2b needs its mutex here: exit may have `mn` in its array.
 
     Source: Linux 4.12, mm/mmu_notifier.c.
     """
+    if Notifiers.design == "D2b":
+        mutex_lock(mm.mmu_notifier_mm.mutex)
     spin_lock(mm.mmu_notifier_mm.lock)
     hlist_del_init_rcu(mn.hlist)
     spin_unlock(mm.mmu_notifier_mm.lock)
+    if Notifiers.design == "D2b":
+        mutex_unlock(mm.mmu_notifier_mm.mutex)
     BUG_ON(mm.mm_count.counter == 0)
     mmdrop(mm)
 

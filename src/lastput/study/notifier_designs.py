@@ -21,6 +21,7 @@ variants are designs (kernel/mmu_notifier_designs.py), the option `property` say
 from __future__ import annotations
 
 from lastput.kernel.fork import mmput
+from lastput.kernel.hlist import Hlist
 from lastput.kernel.mm_types import Mm, anon_vma, mm_struct
 from lastput.kernel.mmap import zap_pte
 from lastput.kernel.mmu_notifier import (
@@ -46,6 +47,7 @@ from lastput.study.notifier_user import (
     use_entry,
     user,
     user_put,
+    walk_stands_on_removed,
     witness,
 )
 
@@ -142,8 +144,8 @@ def start(s: Setup) -> None:
     runs_guest = User.hardware == "vcpu"
     mm = make_mm(s, users=2 if runs_guest else 1)
     ops = make_ops(s)
-    first = make_user(s, mm, ops, 0, refs=2 if runs_guest else 1)
     second = make_user(s, mm, ops, 1) if User.users > 1 else 0
+    first = make_user(s, mm, ops, 0, refs=2 if runs_guest else 1)  # first in the list
 
     def run(name: str, body: object, *args: object) -> None:
         s.thread(name, body, *args, task=s.static(task_struct, f"task_{name}"))  # type: ignore[arg-type]
@@ -167,17 +169,27 @@ def start(s: Setup) -> None:
         s.thread("clock", clock, daemon=True)
 
 
+def leaves_unhashed() -> bool:
+    """Whether a removed notifier can be told from a registered one: not after hlist_del_rcu."""
+    if Notifiers.design == "D1" or Notifiers.design == "v3.5":
+        return Actors.removal != "unregister"
+    return Notifiers.del_init
+
+
 def expect(s: Setup) -> None:
     """What must hold besides the checks in the models, and what must be seen to happen."""
     if Check.property == "order":
         s.invariant(released_before_pages_go)
     if Actors.removal == "both":
         s.reachable(two_removers)
+        if Notifiers.design == "D0" and User.users > 1:
+            s.reachable(walk_stands_on_removed)
     if Actors.age or Actors.invalidate:
         s.reachable(callback_meets_removal)
     if Actors.invalidate:
         s.reachable(invalidation_meets_removal)
-        s.reachable(start_without_end)
+        if leaves_unhashed():
+            s.reachable(start_without_end)
     if User.hardware != "none":
         s.reachable(entry_is_used)
 
@@ -188,7 +200,7 @@ def expect(s: Setup) -> None:
         design: {"design": design}
         for design in ("D0", "D1", "D2a-i", "D2a-ii", "D2a-iii", "D2b", "D3", "D3-exit", "D4", "D5")
     },
-    options=(Actors, Check, User, Mm, Notifiers),
+    options=(Actors, Check, User, Mm, Notifiers, Hlist),
 )
 def designs(s: Setup) -> None:
     """Who calls release, when, and under what: every design against every property."""

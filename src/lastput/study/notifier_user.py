@@ -373,6 +373,15 @@ def start_without_end() -> bool:
     return found
 
 
+def walk_stands_on_removed() -> bool:
+    """Exit is inside `release` of the first notifier, which unregister has unhashed meanwhile."""
+    u = witness.of[0].user
+    seen = witness.of[0]
+    if not u or seen.began == seen.ended:
+        return False
+    return hlist_unhashed(u.mmu_notifier.hlist)
+
+
 def released_before_pages_go() -> bool:
     """P-ORDER, where only exit_mmap frees pages: by then a release of every user has returned.
 
