@@ -46,18 +46,17 @@ INVALIDATE = "kvm_mmu_notifier_invalidate_range_start"
 RUN = "kvm_arch_vcpu_ioctl_run"
 
 QUESTIONS = (
-    yes("E+A", "the process exits", ("kswapd", AGE), ("vmm", RELEASE)),
-    yes("E+I", "the process exits", ("punch", INVALIDATE), ("vmm", RELEASE)),
-    yes("U+A", "the process closes the VM and lives on", ("kswapd", AGE), ("vmm", RELEASE), closes=True),
+    yes("E+A", "the process exits", ("vmm", RELEASE), ("kswapd", AGE)),
+    yes("E+I", "the process exits", ("vmm", RELEASE), ("punch", INVALIDATE)),
+    yes("U+A", "the process closes the VM and lives on", ("vmm", RELEASE), ("kswapd", AGE), closes=True),
     yes(
-        "U+I", "the process closes the VM and lives on", ("punch", INVALIDATE), ("vmm", RELEASE), closes=True
+        "U+I", "the process closes the VM and lives on", ("vmm", RELEASE), ("punch", INVALIDATE), closes=True
     ),
     no("E+U", "one process, one descriptor table"),
     no("E+U", "a second process was handed the descriptor; the first still has it", fd="handed"),
     yes(
         "E+U",
         "only a second process has the descriptor",
-        ("vmm", "exit_mmap"),
         ("foreign", "kvm_destroy_vm"),
         fd="moved",
     ),
@@ -66,21 +65,18 @@ QUESTIONS = (
     yes(
         "E+U",
         "the descriptor is in the own table of a thread of the process",
-        ("vmm", "exit_mmap"),
         ("own", "kvm_destroy_vm"),
         fd="thread",
     ),
     yes(
         "E+U",
         "a reader of /proc drops the address space last",
-        ("reader", "exit_mmap"),
         ("vmm", "kvm_destroy_vm"),
         holder="reader",
     ),
     yes(
         "E+U",
         "the same, with a vcpu whose kvm_run is not mapped",
-        ("reader", "exit_mmap"),
         ("vmm", "kvm_destroy_vm"),
         holder="reader",
         vcpus=1,
@@ -90,7 +86,6 @@ QUESTIONS = (
     yes(
         "E+U",
         "the same, and the process closes the VM before it exits",
-        ("vmm", "exit_mmap"),
         ("kworker", "kvm_destroy_vm"),
         holder="async_pf",
         closes=True,
@@ -104,14 +99,13 @@ QUESTIONS = (
     yes(
         "D+E",
         "another process has the descriptor of a device; no test of the address space (before ddba91801aeb)",
-        ("", "locked_ioctl"),
         ("vmm", RELEASE),
     ),
     no("D+E", "the same with the test", device_mm_test=True),
     no("D+U", "another process has the descriptor of a device; the process closes the VM", closes=True),
-    yes("A+V", "always", ("vcpu0", RUN), ("kswapd", AGE), vcpus=1),
-    yes("I+V", "always", ("vcpu0", RUN), ("punch", INVALIDATE), vcpus=1),
-    yes("I+M", "always", ("ioctl", "locked_ioctl"), ("punch", INVALIDATE)),
+    yes("A+V", "always", ("vcpu0", RUN), vcpus=1),
+    yes("I+V", "always", ("vcpu0", RUN), vcpus=1),
+    yes("I+M", "always", ("ioctl", "locked_ioctl")),
 )
 """The table of pairs."""
 

@@ -110,7 +110,7 @@ ENTRIES = (
         commit="2952a6070e07",
         subject="kvm: arm/arm64: Force reading uncached stage2 PGD",
         symptom="the top-level table is freed twice",
-        interleaving="A releaser reads arch.pgd and breaks mmu_lock in the unmap; the other releaser finishes; "
+        interleaving="A releaser reads arch.pgd and breaks mmu_lock in the unmap; the other finishes; "
         "the compiler has kept the value from before the break.",
         read="the commit; Linux 4.12 virt/kvm/arm/mmu.c",
         left_out=TINY + "; the compiler: the model reads arch.pgd before the unmap",
