@@ -29,6 +29,8 @@ WHERE = {
     "x86/age-vs-exit": ("lastput.study.other_archs", "x86_age_vs_exit"),
     "notifier/designs": ("lastput.study.notifier_designs", "designs"),
     "notifier/versions": ("lastput.study.notifier_versions", "versions"),
+    "notifier/hazards": ("lastput.study.notifier_hazards", "hazards"),
+    "notifier/register": ("lastput.study.notifier_register", "register"),
     "kvm/v7.3-age-vs-release": ("lastput.study.v6_age_vs_release", "age_vs_release"),
     "users/interval": ("lastput.study.users_interval", "interval"),
     "users/hmm": ("lastput.study.users_hmm", "mirrors"),
@@ -39,6 +41,8 @@ WHERE = {
     "kvm/device-ioctl": ("lastput.study.device_ioctl", "device_ioctl"),
     "kvm/vfio-group": ("lastput.study.vfio_group", "vfio_groups"),
     "kvm/vfio-close": ("lastput.study.vfio_group", "vfio_close"),
+    "users/hfi1": ("lastput.study.users_hfi1", "hfi1"),
+    "users/mlx5": ("lastput.study.users_mlx5", "mlx5"),
 }
 """Module and attribute of each scenario."""
 

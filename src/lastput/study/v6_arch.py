@@ -10,7 +10,10 @@ from lastput.kvm.v6.arm64.kvm_host import IPA_PAGES, Arm6, kvm_pgtable, table_pa
 from lastput.kvm.v6.arm64.map import kvm_pgtable_stage2_map
 from lastput.kvm.v6.arm64.pgtable import top_index
 from lastput.kvm.v6.options import Kvm6
-from lastput.lang import Setup, UsageError
+from lastput.kvm.v6.tdp.fault import set_leaf
+from lastput.kvm.v6.tdp.kvm_host import kvm_mmu_page
+from lastput.kvm.v6.tdp.roots import add_root, root_of
+from lastput.lang import Setup, UsageError, kzalloc
 
 
 def give_root(s: Setup, vm: Any, touched: Sequence[int]) -> None:
@@ -26,6 +29,14 @@ def give_root(s: Setup, vm: Any, touched: Sequence[int]) -> None:
             mmu.valid = True
             tables *= 2
         s.pool(table_page, tables)
+    if Kvm6.arch == "tdp":
+        head = vm.arch.tdp.tdp_mmu_roots
+        head.next = head.prev = head
+        s.pool(kvm_mmu_page, len(touched))
+        root = s.new(kvm_mmu_page, "root")
+        add_root(vm, root, 1 + Kvm6.vcpus)
+        for i in range(Kvm6.vcpus):
+            vm.arch.tdp.vcpu_root[i] = root
 
 
 def stage2(s: Setup, mmu: Any, suffix: str) -> None:
@@ -41,3 +52,7 @@ def map_page(vm: Any, gfn: int, ram: Any) -> None:
     if Kvm6.arch == "arm64":
         for mmu in [vm.arch.arm64.mmu, *(vm.arch.arm64.nested_mmus[i] for i in range(Arm6.nested))]:
             kvm_pgtable_stage2_map(mmu.pgt, gfn, ram, False)
+    if Kvm6.arch == "tdp":
+        root = root_of(vm.arch.tdp.tdp_mmu_roots.next)
+        table = root.spt[gfn].child = kzalloc(kvm_mmu_page)
+        set_leaf(table.spt[0], ram)
