@@ -60,6 +60,53 @@ ENTRIES = (
         larger=(Run("users/hmm", "14331726a3c4", {"drivers": 2}),),
     ),
     Entry(
+        number=46,
+        commit="2bbac98d0930",
+        subject="RDMA/hfi1: Fix use-after-free bug for mm struct",
+        symptom="Pages are taken off the account of an address space that is freed.",
+        interleaving="The process has exited; another one, which has the adapter's file, closes it. Removing "
+        "the notifier drops the last reference to the mm, which the unpinning behind it uses.",
+        read="the patch (April 2022); Linux 5.17 drivers/infiniband/hw/hfi1/mmu_rb.c",
+        left_out="the work that unpins after an invalidation; the tree has room for one node",
+        before=Run(
+            "users/hfi1",
+            "3d2a9d642512",
+            expect=violated(
+                "use-after-free",
+                "unpin",
+                story=(
+                    ("owner", "exit_mm"),
+                    ("other", "mmu_notifier_unregister"),
+                    ("other", "mmdrop"),
+                    ("other", "unpin"),
+                ),
+            ),
+        ),
+        after=Run("users/hfi1", "2bbac98d0930"),
+        more=(Run("users/hfi1", "2bbac98d0930", {"zaps": 1}),),
+    ),
+    Entry(
+        number=47,
+        commit="3d2a9d642512",
+        subject="IB/hfi1: Ensure correct mm is used at all times",
+        symptom="The adapter sends a page of another process.",
+        interleaving="The opener of the file sends; its page stays pinned under its address. A process that "
+        "inherited the file sends from the same address, and the tree has the page of the first.",
+        read="the patch as posted (November 2020, v4) and its review; Linux 5.17 drivers/infiniband/hw/hfi1",
+        left_out="as 46; the reference that 2bbac98d0930 adds is in the variant before, so that its bug does "
+        "not hide this one",
+        before=Run(
+            "users/hfi1",
+            "v5.9",
+            expect=violated(
+                "assertion",
+                "pin_vector_pages",
+                story=(("owner", "hfi1_mmu_rb_insert"), ("other", "pin_vector_pages")),
+            ),
+        ),
+        after=Run("users/hfi1", "2bbac98d0930"),
+    ),
+    Entry(
         number=48,
         commit="f27a0d50a4bc",
         subject="RDMA/umem: Use umem->owning_mm inside ODP",
@@ -92,6 +139,61 @@ ENTRIES = (
                 expect=violated("lock-recursion", "ib_umem_notifier_release"),
             ),
         ),
+    ),
+    Entry(
+        number=49,
+        commit="CVE-2025-21714",
+        subject="RDMA/mlx5: Fix implicit ODP use after free (d3d930411ce3)",
+        symptom="A work runs in a child region that its first run has freed.",
+        interleaving="An invalidation empties a child and queues its destruction; a second one, before that "
+        "has removed the notifier, finds it empty again and queues the work once more.",
+        read="the patch (January 2025) and its follow-up; Linux 6.13 drivers/infiniband/hw/mlx5/odp.c",
+        left_out="faults, which make children again; the keys' cache. That the first fix leaks a reference "
+        "to the parent, and the parent's deregistration waits for ever, is in it (variant d3d930411ce3).",
+        before=Run(
+            "users/mlx5",
+            "abb604a1a9c8",
+            expect=violated(
+                "use-after-free",
+                "process_one_work",
+                "free_implicit_child_mr_work",
+                story=(
+                    ("balloon", "destroy_unused_implicit_child_mr"),
+                    ("dereg", "destroy_unused_implicit_child_mr"),
+                    ("worker", "destroy"),
+                    ("worker", "process_one_work"),
+                ),
+            ),
+        ),
+        after=Run("users/mlx5", "v6.14"),
+        more=(
+            Run(
+                "users/mlx5",
+                "d3d930411ce3",
+                expect=violated("deadlock", story=(("dereg", "mlx5r_deref_wait_odp_mkey"),)),
+            ),
+        ),
+    ),
+    Entry(
+        number=50,
+        commit="CVE-2025-21732",
+        subject="RDMA/mlx5: Fix a race for an ODP MR which leads to CQE with error (abb604a1a9c8)",
+        symptom="A request to the adapter names a revoked key: error state of the device.",
+        interleaving="Deregistration revokes the key of a region whose notifier is still there; an "
+        "invalidation then has the adapter change the table of that key.",
+        read="the patch (January 2025); Linux 6.13 drivers/infiniband/hw/mlx5/mr.c, odp.c",
+        left_out="the keys' cache, whose lock the fix took the wrong way round (repaired in 6.16)",
+        before=Run(
+            "users/mlx5",
+            "v6.13",
+            {"implicit": False},
+            expect=violated(
+                "bug",
+                "mlx5r_umr_update_xlt",
+                story=(("dereg", "mlx5_revoke_mr"), ("balloon", "mlx5_ib_invalidate_range")),
+            ),
+        ),
+        after=Run("users/mlx5", "v6.14", {"implicit": False}),
     ),
     Entry(
         number=54,
