@@ -1,4 +1,4 @@
-"""A run that counts what one function of one thread costs.
+"""A run that counts what functions of threads cost.
 
 What is counted, from entry to exit of the function:
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,8 +107,8 @@ class MeteredProgram(Program):
 
     rewriter = Counting
 
-    def __init__(self, world: World, function: Function) -> None:
-        self.watched = function
+    def __init__(self, world: World, watched: Sequence[tuple[int, Function]]) -> None:
+        self.watched = watched
         super().__init__(world)
 
     def helpers(self) -> dict[str, Any]:
@@ -117,8 +117,9 @@ class MeteredProgram(Program):
     def _rewrite(self, function: Function) -> Rewritten:
         found = super()._rewrite(function)
         cost = _cost_of(function)
-        if function is self.watched:
-            found.function = _telling(found.function, Meter.enter, Meter.leave)
+        if any(function is watched for _, watched in self.watched):
+            begin, end = (functools.partial(how, function=function) for how in (Meter.enter, Meter.leave))
+            found.function = _telling(found.function, begin, end)
         elif cost is not None:
             found.function = _telling(found.function, functools.partial(_begin, cost=cost), _end)
         return found
@@ -164,72 +165,89 @@ class Stretch:
     leaves: bool = False
 
 
+@dataclass
+class Watch:
+    """One function of one thread: where the thread is in it, and what its last step did there."""
+
+    thread: int
+    function: Function
+    depth: int = 0
+    stretches: list[Stretch] = field(default_factory=list)
+
+    @property
+    def inside(self) -> bool:
+        """The function is running."""
+        return self.depth > 0
+
+
+@dataclass
+class _Thread:
+    muted: int = 0
+    """How many primitives are running."""
+    block: list[str] | None = None
+    """What the open atomic block has done."""
+
+
 class Meter(Scheduler):
-    """A run that counts. `watched` is the number of the thread that is looked at."""
+    """A run that counts."""
 
-    watched = 0
-
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: MeteredProgram) -> None:
         super().__init__(program)
-        self.stretches: list[Stretch] = []
-        """Of the last step of the watched thread."""
-        self.inside = False
-        """The watched thread is inside the function."""
-        self._muted = 0
-        self._deep = 0
-        self._block: list[str] | None = None
+        self.watches = [Watch(thread, function) for thread, function in program.watched]
+        self._threads = [_Thread() for _ in program.world.threads]
 
     def step(self, thread: int, choice: int = 0) -> None:
         """One step, counted anew."""
-        self.stretches = [Stretch()] if self.inside and thread == self.watched else []
+        for watch in self.watches:
+            watch.stretches = [Stretch()] if watch.inside and watch.thread == thread else []
         super().step(thread, choice)
 
     def count(self, what: str) -> None:
         """The running thread has done this, once."""
-        if self.quiet or self._muted or not self.inside or not self._is_watched():
+        if self.quiet or self.current is None or self._mine.muted:
             return
-        if self._block is not None and what in ("loads", "stores"):
-            self._block.append(what)
-        else:
-            self._add(what, 1)
+        block = self._mine.block
+        if block is not None and what in ("loads", "stores"):
+            block.append(what)
+            return
+        for watch in self.watches:
+            if watch.inside and watch.thread == self.current.spec.index:
+                watch.stretches[-1].cost[NAMES.index(what)] += 1
 
-    def _add(self, what: str, times: int) -> None:
-        if not self.stretches:
-            self.stretches.append(Stretch())
-        self.stretches[-1].cost[NAMES.index(what)] += times
-
-    def _is_watched(self) -> bool:
-        return self.current is not None and self.current.spec.index == self.watched
+    @property
+    def _mine(self) -> _Thread:
+        assert self.current is not None
+        return self._threads[self.current.spec.index]
 
     # -- functions --------------------------------------------------------------------------------
 
-    def enter(self) -> None:
-        """The function is called; it may be so again further in."""
-        if self._is_watched():
-            if not self.inside:
-                self.inside = True
-                self.stretches.append(Stretch(enters=True))
-            self._deep += 1
+    def enter(self, function: Function) -> None:
+        """A function is called; it may be so again further in."""
+        for watch in self._watches_of(function):
+            if not watch.inside:
+                watch.stretches.append(Stretch(enters=True))
+            watch.depth += 1
 
-    def leave(self) -> None:
+    def leave(self, function: Function) -> None:
         """It returns."""
-        if self._is_watched():
-            self._deep -= 1
-            if self._deep == 0:
-                self.inside = False
-                self.stretches[-1].leaves = True
+        for watch in self._watches_of(function):
+            watch.depth -= 1
+            if not watch.inside:
+                watch.stretches[-1].leaves = True
+
+    def _watches_of(self, function: Function) -> list[Watch]:
+        me = None if self.current is None else self.current.spec.index
+        return [w for w in self.watches if w.thread == me and w.function is function]
 
     def primitive(self, cost: str) -> None:
         """A primitive begins that costs this, as a whole."""
-        if self._is_watched():
-            if cost:
-                self.count(cost)
-            self._muted += 1
+        if cost:
+            self.count(cost)
+        self._mine.muted += 1
 
     def primitive_ends(self) -> None:
         """It is done."""
-        if self._is_watched():
-            self._muted -= 1
+        self._mine.muted -= 1
 
     # -- memory -----------------------------------------------------------------------------------
 
@@ -252,16 +270,17 @@ class Meter(Scheduler):
 
     def atomic(self) -> Any:
         """An atomic block: what it does is one operation if it both loads and stores."""
-        counted = self._is_watched() and self.inside and not self._muted and self._block is None
-        return _Block(self.current, self) if counted and self.current else super().atomic()
+        if self.current is None or self._mine.muted or self._mine.block is not None:
+            return super().atomic()
+        return _Block(self.current, self)
 
     def begin_block(self) -> None:
         """Collect loads and stores."""
-        self._block = []
+        self._mine.block = []
 
     def end_block(self) -> None:
         """Count what was collected."""
-        done, self._block = self._block or [], None
+        done, self._mine.block = self._mine.block or [], None
         if "loads" in done and "stores" in done:
             self.count("atomic operations")
         elif "stores" in done:
@@ -269,15 +288,6 @@ class Meter(Scheduler):
         else:
             for what in done:
                 self.count(what)
-
-
-def watching(thread: int) -> type[Meter]:
-    """The runs that look at this thread."""
-
-    class Watching(Meter):
-        watched = thread
-
-    return Watching
 
 
 class _Block(Atomic):

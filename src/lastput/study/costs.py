@@ -11,20 +11,22 @@ from __future__ import annotations
 import hashlib
 import heapq
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from lastput import kept
 from lastput.lang.world import World
 from lastput.report.fingerprint import fingerprint
 from lastput.simulate.fault import Fault
-from lastput.simulate.meter import NAMES, ZERO, Meter, MeteredProgram, Vector, watching
+from lastput.simulate.meter import NAMES, ZERO, Meter, MeteredProgram, Vector, Watch
 from lastput.simulate.state import StateReader
 from lastput.study.settle import own_digest
 
 UNBOUNDED = -1
 """A count without a largest value."""
+
+MAX_STATES = 50_000
 
 Schedule = tuple[tuple[int, int], ...]
 
@@ -47,98 +49,118 @@ class Costs:
         return self.least[i], self.most[i]
 
 
-def costs(world: World, thread: str, function: Callable[..., Any], *, max_states: int = 50_000) -> Costs:
-    """What `function` costs the thread called `thread`; a ValueError if there are more states."""
-    number = next(t.index for t in world.threads if t.name == thread)
-    base, kept_as = kept.directory(), _digest(world, thread, function)
-    path = base / f"{kept_as}.costs" if base else None
-    known = kept.load(path, Costs)
+Function = Callable[..., Any]
+
+
+def costs(world: World, thread: str, function: Function, *, max_states: int = MAX_STATES) -> Costs:
+    """What `function` costs the thread called `thread`."""
+    return costs_of(world, [(thread, function)], max_states=max_states)[0]
+
+
+def costs_of(
+    world: World, paths: Sequence[tuple[str, Function]], *, max_states: int = MAX_STATES
+) -> list[Costs]:
+    """What each function costs its thread; all are counted in one go. ValueError for too many states."""
+    base = kept.directory()
+    path = base / f"{_digest(world, paths)}.costs" if base else None
+    known = kept.load(path, list)
     if known is None:
-        graph = _Graph(world, number, function, max_states)
-        known = graph.costs()
+        numbers = {t.name: t.index for t in world.threads}
+        known = _counted(world, [(numbers[thread], function) for thread, function in paths], max_states)
         kept.save(path, known)
     return known
 
 
-def _digest(world: World, thread: str, function: Callable[..., Any]) -> str:
-    name = f"{function.__module__}.{function.__qualname__}"
+def _digest(world: World, paths: Sequence[tuple[str, Function]]) -> str:
+    names = [[thread, f"{f.__module__}.{f.__qualname__}"] for thread, f in paths]
     options = sorted(world.configuration.items())
     parts = [world.scenario.name, world.variant, options, fingerprint(world.scenario), own_digest()]
-    text = json.dumps([*parts, thread, name, repr(world.edits)])
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(json.dumps([*parts, names, repr(world.edits)]).encode()).hexdigest()
+
+
+def _counted(world: World, watched: list[tuple[int, Function]], max_states: int) -> list[Costs]:
+    found = _Search(MeteredProgram(world, watched))
+    found.run(max_states)
+    return [graph.costs(len(found.seen)) for graph in found.graphs]
+
+
+class _Branch(NamedTuple):
+    """A step to take: of `thread`, with `choice`, in the state `before` that `schedule` leads to."""
+
+    schedule: Schedule
+    before: int
+    thread: int
+    choice: int
+
+
+class _Search:
+    """Visits every state; depth first, because a run then goes on from a new state where it stands."""
+
+    def __init__(self, program: MeteredProgram) -> None:
+        self.program = program
+        self.reader = StateReader(program)
+        self.graphs = [_Graph() for _ in program.watched]
+        self.seen: dict[object, int] = {}
+        self.todo: list[_Branch] = []
+
+    def run(self, max_states: int) -> None:
+        """Until there is nothing to do."""
+        with Meter.start(self.program) as run:
+            self._follow(run, self._arrive(run, (), None))
+        while self.todo:
+            branch = self.todo.pop()
+            with Meter.start(self.program) as run:
+                for thread, choice in branch.schedule:
+                    run.step(thread, choice)
+                self._follow(run, branch)
+            if len(self.seen) > max_states:
+                raise ValueError(f"more than {max_states} states")
+
+    def _follow(self, run: Meter, branch: _Branch | None) -> None:
+        """Take a step, and from a new state another one."""
+        while branch is not None:
+            schedule, before, thread, choice = branch
+            try:
+                run.step(thread, choice)
+                fault = False
+            except Fault:
+                fault = True  # what breaks a rule is no execution to be counted
+            other = run.next_choice(choice)
+            if other is not None:
+                self.todo.append(branch._replace(choice=other))
+            branch = None if fault else self._arrive(run, (*schedule, (thread, choice)), before)
+
+    def _arrive(self, run: Meter, schedule: Schedule, before: int | None) -> _Branch | None:
+        """Record the last step; the step to go on with if the state is new."""
+        count = len(self.seen)
+        state = self.seen.setdefault(self.reader.key(run), count)
+        for graph, watch in zip(self.graphs, run.watches, strict=True):
+            graph.record(watch, before, state, not schedule or schedule[-1][0] == watch.thread)
+        if state < count:
+            return None
+        enabled = [t.spec.index for t in run.threads_run if run.enabled(t.spec.index)]
+        branches = [_Branch(schedule, state, thread, 0) for thread in enabled]
+        self.todo += branches[1:]
+        return branches[0] if branches else None
 
 
 @dataclass
 class _Graph:
-    """The states in which the thread is inside the function, and the steps between them."""
+    """The states in which a thread is inside a function, and the steps between them."""
 
-    world: World
-    thread: int
-    function: Callable[..., Any]
-    max_states: int
     entries: list[tuple[Vector, int]] = field(default_factory=list)
     edges: dict[int, list[tuple[Vector, int]]] = field(default_factory=dict)
     exits: dict[int, list[Vector]] = field(default_factory=dict)
     through: list[Vector] = field(default_factory=list)
     """Whole executions of the function within one step."""
-    states: int = 0
 
-    def costs(self) -> Costs:
-        """Explore, then find the shortest and the longest path."""
-        self._explore()
-        useful = self._useful()
-        if not useful and not self.through:
-            return Costs(states=self.states)
-        each = range(len(NAMES))
-        least = tuple(self._least(i, useful) for i in each)
-        most = tuple(self._most(i, useful) for i in each)
-        return Costs(least, most, self.states, True)
-
-    # -- exploring --------------------------------------------------------------------------------
-
-    def _explore(self) -> None:
-        program = MeteredProgram(self.world, self.function)
-        reader, meter = StateReader(program), watching(self.thread)
-        seen: dict[object, int] = {}
-        level: list[tuple[Schedule, list[int], int | None]] = []
-
-        def attempt(schedule: Schedule, before: int | None) -> int | None:
-            run: Meter | None = None
-            try:
-                with meter.start(program) as run:
-                    for thread, choice in schedule:
-                        run.step(thread, choice)
-                    key = reader.key(run)
-                    state = seen.setdefault(key, len(seen))
-                    if state == len(seen) - 1 and state not in known:
-                        known.add(state)
-                        enabled = [t.spec.index for t in run.threads_run if run.enabled(t.spec.index)]
-                        level.append((schedule, enabled, state))
-                    self._record(run, before, state, schedule)
-            except Fault:
-                pass  # what breaks a rule is no execution to be counted
-            return run.next_choice(schedule[-1][1]) if run and schedule else None
-
-        known: set[int] = set()
-        attempt((), None)
-        while level:
-            current, level = level, []
-            for schedule, enabled, state in current:
-                if len(seen) > self.max_states:
-                    raise ValueError(f"more than {self.max_states} states")
-                for thread in enabled:
-                    choice: int | None = 0
-                    while choice is not None:
-                        choice = attempt((*schedule, (thread, choice)), state)
-        self.states = len(seen)
-
-    def _record(self, run: Meter, before: int | None, after: int, schedule: Schedule) -> None:
-        """What the last step of `run`, from state `before` to `after`, means for the graph."""
-        if schedule and schedule[-1][0] != self.thread:
-            if run.inside and before is not None:
+    def record(self, watch: Watch, before: int | None, after: int, mine: bool) -> None:
+        """What the last step, from state `before` to `after`, means here; `mine`: of the thread."""
+        if not mine:
+            if watch.inside and before is not None:
                 self.edges.setdefault(before, []).append((ZERO, after))
             return
-        for stretch in run.stretches:
+        for stretch in watch.stretches:
             cost = tuple(stretch.cost)
             if stretch.enters and stretch.leaves:
                 self.through.append(cost)
@@ -148,6 +170,16 @@ class _Graph:
                 self.exits.setdefault(before, []).append(cost)
             elif before is not None:
                 self.edges.setdefault(before, []).append((cost, after))
+
+    def costs(self, states: int) -> Costs:
+        """The shortest and the longest path."""
+        useful = self._useful()
+        if not useful and not self.through:
+            return Costs(states=states)
+        each = range(len(NAMES))
+        least = tuple(self._least(i, useful) for i in each)
+        most = tuple(self._most(i, useful) for i in each)
+        return Costs(least, most, states, True)
 
     # -- paths ------------------------------------------------------------------------------------
 
