@@ -110,7 +110,7 @@ QUESTIONS = (
 """The table of pairs."""
 
 ORDERS = (
-    yes("E<U", "the process exits", ("vmm", "synchronize_srcu")),
+    yes("E<U", "the process exits", ("vmm", RELEASE)),
     no("U<E", "the process exits"),
     yes("U<E", "the process closes the VM and lives on", ("vmm", "kvm_destroy_vm"), closes=True),
     yes(
@@ -122,3 +122,15 @@ ORDERS = (
     no("U<E", "the same, and kvm_run is mapped", holder="reader", vcpus=1, mapped_run=True),
 )
 """Which comes first: exit_mmap's release, or the end of the VM."""
+
+STRANGERS = (
+    yes("stranger", "a reader of /proc/PID/smaps drops it last", ("reader", RELEASE), holder="reader"),
+    yes("stranger", "DAMON's kernel thread drops it last", ("kdamond", RELEASE), holder="damon"),
+)
+"""Who else may tear the address space down."""
+
+WINDOW = (
+    yes("window", "the process exits, its descriptors are open", ("vmm", RELEASE)),
+    yes("window-alive", "the process closes the VM and lives on", ("vmm", RELEASE), closes=True),
+)
+"""Stage 2 is gone, and the notifier is still called."""

@@ -13,7 +13,7 @@ from lastput.kernel.truncate import unmap_mapping_range
 from lastput.kvm.kvm_host import Kvm
 from lastput.kvm.kvm_main import fdget, fdput, file_kvm, kvm_vcpu_ioctl_run
 from lastput.kvm.witness import witness
-from lastput.lang import option, options, ptr
+from lastput.lang import ghost, option, options, ptr, static, struct
 from lastput.study.vmm import VM_FD, vcpu_fd
 
 
@@ -44,6 +44,7 @@ class Pairs:
             "U<E",
             "window",
             "window-alive",
+            "stranger",
         ),
     )
     show: bool = option(False, "report the meeting as a violation, which has a witness; else ask for it")
@@ -61,6 +62,17 @@ class Pairs:
         "fault, which holds the VM, too",
         values=("none", "reader", "damon", "async_pf"),
     )
+
+
+@struct
+class actors_witness:
+    """Where an actor is; nothing of it is the kernel's."""
+
+    holder: ghost[bool]
+    """The holder of the address space is inside its mmput."""
+
+
+actors = static(actors_witness)
 
 
 def needs(actor: str) -> bool:
@@ -128,7 +140,9 @@ def foreign_device_ioctl() -> None:
 
 def memory_holder(mm: ptr[mm_struct]) -> None:
     """A task that has looked at the address space, and lets go of it: whatever follows, follows here."""
+    actors.holder = True
     mmput(mm)
+    actors.holder = False
 
 
 def punch_hole(mapping: ptr[address_space]) -> None:

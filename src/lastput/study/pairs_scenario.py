@@ -9,7 +9,8 @@ the answer is yes; where it is no, the question is the widest one: with the addr
 or the VM in destruction. study/pairs.py has the questions of the whole table.
 
 Also asked: orders. "E<U": exit has taken the notifier away, and the VM is not yet in destruction. "U<E":
-the VM is destroyed, and the address space still has a user. "window": stage 2 is gone, the notifier
+the VM is destroyed, and the address space still has a user. "stranger": the
+release of exit_mmap runs in a task that is none of the process. "window": stage 2 is gone, the notifier
 is hashed, and the VM has references; "window-alive": and the address space has users.
 
 Default: one page, one pgd entry pair, one vcpu where there is one, two to four tasks.
@@ -35,6 +36,7 @@ from lastput.kvm.witness import witness
 from lastput.lang import NULL, Setup, ptr, reinterpret, scenario
 from lastput.study.pairs_actors import (
     Pairs,
+    actors,
     foreign_device_ioctl,
     foreign_process,
     foreign_vm_ioctl,
@@ -79,14 +81,16 @@ def unregister_meets(mm: ptr[mm_struct], inside: bool) -> bool:
 
 
 def in_order(mm: ptr[mm_struct]) -> bool:
-    """The questions about orders, and about the window."""
+    """The questions about orders, about the window, and about who does it."""
     if Pairs.pair == "E<U":
         return mm.mm_users.counter == 0 and not hashed(mm) and vm_list.first != NULL
     if Pairs.pair == "U<E":
         return not vm_list.first and not witness.destroying and mm.mm_users.counter != 0
     if Pairs.pair == "window":
         return witness.released and hashed(mm) and vm_list.first != NULL
-    return witness.released and hashed(mm) and mm.mm_users.counter != 0
+    if Pairs.pair == "window-alive":
+        return witness.released and hashed(mm) and mm.mm_users.counter != 0
+    return actors.holder and witness.exit_inside
 
 
 def they_meet(mm: ptr[mm_struct]) -> bool:

@@ -65,6 +65,11 @@ def both_release() -> bool:
     return witness.exit_inside and witness.destroy_inside
 
 
+def no_unlocked_read() -> bool:
+    """P-LOCK: while a release may run, arch.pgd is read under mmu_lock only."""
+    return not witness.unlocked
+
+
 @scenario(
     name="kvm/release-vs-unregister",
     variants={
@@ -90,6 +95,8 @@ def release_vs_unregister(s: Setup) -> None:
         s.thread("reader", proc_reader, vmm.mm, task=s.static(task_struct, "task_reader"))
     if Twice.agers:
         s.thread("kswapd", shrink_active_list, task=s.static(task_struct, "task_kswapd"))
+    if Arm.free_together:
+        s.invariant(no_unlocked_read)
     s.final(vm_is_gone)
     s.final(lru_is_empty)
     s.reachable(both_release)
