@@ -2,14 +2,22 @@
 
 Each operation is one step, as the instruction is. In 4.12 a plain `atomic_t` would wrap silently;
 here a count that is raised from zero or lowered below it is reported in the words of `refcount_t`
-(lib/refcount.c), because in this code every such count is a reference count.
+(lib/refcount.c), because in this code every such count is a reference count. `Counts.checked` leaves
+the first of these reports out, to see what comes after it.
 """
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from lastput.lang import atomic, ptr, roles, struct, upto, violation
+from lastput.lang import atomic, option, options, ptr, roles, struct, upto, violation
+
+
+@options
+class Counts:
+    """What a count says about its misuse."""
+
+    checked: bool = option(True, "a count that is raised from zero is reported, as refcount_t does")
 
 
 @struct
@@ -20,7 +28,7 @@ class atomic_t:
 def atomic_inc(v: ptr[atomic_t]) -> None:
     """Take one more reference; the caller holds one already."""
     with atomic():
-        if v.counter == 0:
+        if Counts.checked and v.counter == 0:
             violation("warning", "refcount_t: addition on 0; use-after-free")
         v.counter += 1
 

@@ -1,7 +1,7 @@
 """The part of KVM that every architecture shares (Linux 4.12, virt/kvm/kvm_main.c).
 
 The architecture is that of `Kvm.arch`. What kvm_destroy_vm does for itself alone, with the last
-reference gone (devices, buses, routing, hardware_disable), is left out.
+reference gone (buses, routing, hardware_disable), is left out.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from lastput.kvm.arch import (
     arch_unmap_hva_range,
     arch_vcpu_ioctl_run,
 )
+from lastput.kvm.device import kvm_destroy_devices
 from lastput.kvm.kvm_host import Kvm, kvm, kvm_vcpu, vm_list
 from lastput.kvm.witness import witness
 from lastput.lang import BUG_ON, NULL, container_of, kfree, ptr, reinterpret, roles, this_thread
@@ -79,6 +80,8 @@ def kvm_destroy_vm(kvm: ptr[kvm]) -> None:
     witness.destroying = False
     witness.destroyer = 0
     arch_destroy_vm(kvm)
+    if Kvm.devices:
+        kvm_destroy_devices(kvm)
     kvm_free_memslots(kvm)
     cleanup_srcu_struct(kvm.srcu)
     kfree(kvm)
