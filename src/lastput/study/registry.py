@@ -43,6 +43,11 @@ WHERE = {
     "kvm/vfio-close": ("lastput.study.vfio_group", "vfio_close"),
     "users/hfi1": ("lastput.study.users_hfi1", "hfi1"),
     "users/mlx5": ("lastput.study.users_mlx5", "mlx5"),
+    "kvm/v6-memslots": ("lastput.study.v6_memslots", "change_slots"),
+    "kvm/v6-pfncache": ("lastput.study.v6_pfncache", "cache_vs_invalidate"),
+    "kvm/v6.7-unpaired-end": ("lastput.study.v6_unpaired_end", "register_vs_invalidate"),
+    "kvm/v6-table-vs-walk": ("lastput.study.v6_blocks", "table_vs_walk"),
+    "kvm/v6-vma-vs-fault": ("lastput.study.v6_blocks", "vma_vs_fault"),
 }
 """Module and attribute of each scenario."""
 

@@ -18,7 +18,7 @@ V6_12: dict[str, Value] = {
     "shared_walks": True,
     "shared_faults": True,
 }
-V7_3: dict[str, Value] = {**V6_12, "uninit_twice": True}
+V7_3: dict[str, Value] = {**V6_12, "uninit_twice": True, "warn_in_progress": True}
 
 
 def with_(version: Mapping[str, Value], **changed: Value) -> dict[str, Value]:

@@ -28,7 +28,7 @@ from lastput.kvm.v6.notifier import (
     kvm_mmu_notifier_release,
 )
 from lastput.kvm.v6.options import Kvm6
-from lastput.lang import NULL, Setup, reinterpret
+from lastput.lang import Setup, reinterpret
 from lastput.study.v6_arch import give_root, map_page
 
 VM_FD = 0
@@ -57,19 +57,20 @@ def boot(
     mapped: int,
     kvm_run: bool = False,
     registered: bool = True,
+    slots: int = 1,
     touched: Sequence[int] | None = None,
 ) -> Vmm:
     """A process with a VM. `users` hold its memory, `sharers` tasks its descriptor table.
 
     The first `mapped` pages of guest memory are present; the secondary MMU maps those of them that were
     `touched` (all, if not given), young. `kvm_run`: each vcpu's is mapped. Unless `registered`, the
-    notifier is not yet.
+    notifier is not yet, but there was one once. `slots` are in force.
     """
     mm = s.new(mm_struct, "mm")
     mm.mm_users.counter = users
     mm.mm_count.counter = 3 if registered else 2
-    mm.mmu_notifier_mm = s.new(mmu_notifier_mm, "mmu_notifier_mm") if registered else NULL
-    vm = _vm(s, mm)
+    mm.mmu_notifier_mm = s.new(mmu_notifier_mm, "mmu_notifier_mm")
+    vm = _vm(s, mm, slots)
     if registered:
         hlist_add_head_rcu(vm.mmu_notifier.hlist, mm.mmu_notifier_mm.list)
     files = s.new(files_struct, "files", max_fds=1 + Kvm6.vcpus)
@@ -104,17 +105,19 @@ def kernel_task(s: Setup, name: str) -> Any:
 
 
 def memslots(s: Setup, name: str, used: int) -> Any:
-    """Slots that are, or are to be put, in force. Slot 0 is guest memory; slot 1 the page behind it."""
+    """Slots that are, or are to be put, in force: one for all of guest memory, or one for each page."""
     made = s.new(kvm_memslots, name, used=used)
-    first = made.slot[0]
-    first.base_gfn, first.npages, first.userspace_addr = arch_ram_base(), Mm.pages, 0
+    for i in range(Kvm6.slots):
+        made.slot[i].base_gfn = arch_ram_base() + i
+        made.slot[i].npages = Mm.pages if Kvm6.slots == 1 else 1
+        made.slot[i].userspace_addr = i
     return made
 
 
-def _vm(s: Setup, mm: Any) -> Any:
+def _vm(s: Setup, mm: Any, slots: int) -> Any:
     vm = s.new(kvm, "kvm", mm=mm)
     vm.users_count.counter = 1 + Kvm6.vcpus
-    vm.memslots = memslots(s, "memslots", used=1)
+    vm.memslots = memslots(s, "memslots", used=slots)
     for i in range(Kvm6.vcpus):
         vm.vcpus[i] = s.new(kvm_vcpu, f"vcpu{i}", kvm=vm)
     vm.mmu_notifier.ops = s.static(

@@ -93,8 +93,12 @@ def invalidation_ends(kvm: ptr[kvm]) -> None:
 def forget_invalidations(kvm: ptr[kvm]) -> None:
     """Part of kvm_destroy_vm, after the notifier is gone: the end of an invalidation may never have come."""
     WARN_ON(waitqueue_active(kvm.mn_memslots_update_rcuwait))
+    if Kvm6.warn_in_progress and kvm.mn_active_invalidate_count == 0:
+        WARN_ON(kvm.mmu_invalidate_in_progress != 0)
+    witness6.unfinished = kvm.mn_active_invalidate_count != 0
     if Kvm6.reset_active:
         kvm.mn_active_invalidate_count = 0
+    witness6.unfinished = False
 
 
 def delete_internal_slots(kvm: ptr[kvm]) -> None:

@@ -212,7 +212,11 @@ def kvm_mmu_notifier_invalidate_range_end(
     shared = Kvm6.invalidate_lock != "write"
     kvm_handle_hva_range(kvm, start, end, kvm_null_fn, kvm_mmu_invalidate_end, may_block, False, shared)
     invalidation_ends(kvm)
-    BUG_ON(kvm.mmu_invalidate_in_progress < 0)
+    negative = kvm.mmu_invalidate_in_progress < 0
+    if Kvm6.harden_end:
+        witness6.vm_bugged = negative  # KVM_BUG_ON: the VM is dead, the host goes on
+    else:
+        BUG_ON(negative)
 
 
 # -- ageing ----------------------------------------------------------------------------------

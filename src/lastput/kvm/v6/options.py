@@ -21,6 +21,7 @@ class Kvm6:
         values=("count", "rwsem", "nothing"),
     )
     reset_active: bool = option(True, "kvm_destroy_vm sets mn_active_invalidate_count to 0")
+    warn_in_progress: bool = option(False, "kvm_destroy_vm warns of an invalidation that never ended (7.3)")
     internal_slots: bool = option(False, "kvm_arch_destroy_vm deletes slots of its own, as x86's does")
     harden_end: bool = option(False, "an end without a start does not lower the count (d489ec956583)")
     invalidate_lock: str = option(

@@ -13,7 +13,7 @@ from lastput.kernel.mutex import mutex_lock, mutex_unlock
 from lastput.kernel.page import put_page
 from lastput.kernel.rwlock import read_lock, read_unlock, write_lock, write_unlock
 from lastput.kernel.sched import current
-from lastput.kvm.v6.kvm_host import hva_to_gfn_memslot, kvm
+from lastput.kvm.v6.kvm_host import kvm
 from lastput.kvm.v6.options import Kvm6
 from lastput.kvm.v6.pfncache_types import gfn_to_pfn_cache
 from lastput.kvm.v6.retry import mmu_invalidate_retry_gfn
@@ -77,12 +77,11 @@ def hva_to_pfn_retry_old(kvm: ptr[kvm], gpc: ptr[gfn_to_pfn_cache]) -> ptr[page]
     An invalidation that starts meanwhile marks it invalid. One that has done so before the mark, and has
     not raised mmu_invalidate_in_progress yet, is missed.
 
-    Source: Linux 5.18, virt/kvm/pfncache.c: hva_to_pfn_retry.
+    Source: Linux 5.18, virt/kvm/pfncache.c: hva_to_pfn_retry, and its caller.
     """
     gpc.pfn = NULL
     gpc.valid = True
     write_unlock(gpc.lock)
-    gfn = hva_to_gfn_memslot(gpc.uhva, kvm.memslots.slot[0])
     found: ptr[page] = NULL
     retry = True
     while retry:
@@ -93,7 +92,7 @@ def hva_to_pfn_retry_old(kvm: ptr[kvm], gpc: ptr[gfn_to_pfn_cache]) -> ptr[page]
         mmu_seq = kvm.mmu_invalidate_seq
         found = get_user_pages(current().mm, gpc.uhva)
         read_lock(kvm.mmu_lock)
-        retry = mmu_invalidate_retry_gfn(kvm, mmu_seq, gfn)
+        retry = mmu_invalidate_retry_gfn(kvm, mmu_seq, gpc.uhva)
         read_unlock(kvm.mmu_lock)
     write_lock(gpc.lock)
     return found

@@ -20,7 +20,9 @@ def mmu_invalidate_retry(kvm: ptr[kvm], mmu_seq: int) -> bool:
 
 
 def mmu_invalidate_retry_gfn(kvm: ptr[kvm], mmu_seq: int, gfn: int) -> bool:
-    """The same for one guest page: an invalidation under way elsewhere does not matter. Holds mmu_lock.
+    """The same for one page: an invalidation under way elsewhere does not matter. Holds mmu_lock.
+
+    The page is a guest page from 6.9 on, an address of the owner before.
 
     Source: Linux 6.1, include/linux/kvm_host.h: mmu_invalidate_retry_hva, which takes an address of the
     owner; 6.9 and later: mmu_invalidate_retry_gfn.

@@ -33,10 +33,16 @@ class kvm_witness6:
     """Somebody is inside mmu_notifier_unregister."""
     swap_waits: ghost[bool]
     """An update of the slots waits for an invalidation to end."""
+    unfinished: ghost[bool]
+    """kvm_destroy_vm is past the notifier, and the count says that an invalidation has not ended."""
     unpaired_end: ghost[bool]
     """An invalidation has ended that never began (the WARN_ON_ONCE of d489ec956583)."""
-    elided: ghost[bool]
-    """An invalidation is under way that has found no slot."""
+    on_unlinked: ghost[bool]
+    """A walk stands on an entry of a table that was unlinked meanwhile."""
+    cache_was_valid: ghost[bool]
+    """A gfn_to_pfn_cache was used that was refreshed before."""
+    vm_bugged: ghost[bool]
+    """KVM_BUG_ON: the VM is marked dead instead of the host."""
 
 
 witness6 = static(kvm_witness6)

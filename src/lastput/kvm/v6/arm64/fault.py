@@ -12,8 +12,10 @@ from lastput.kernel.page import put_page
 from lastput.kernel.preempt import might_sleep
 from lastput.kernel.rcu import rcu_read_lock, rcu_read_unlock
 from lastput.kernel.rwlock import read_lock, read_unlock, write_lock, write_unlock
+from lastput.kernel.rwsem import down_read, up_read
 from lastput.kernel.sched import current
 from lastput.kernel.srcu import srcu_read_lock, srcu_read_unlock
+from lastput.kvm.v6.arm64.area import get_vma_page_shift
 from lastput.kvm.v6.arm64.kvm_host import Arm6, table_page
 from lastput.kvm.v6.arm64.map import kvm_pgtable_stage2_map, kvm_pgtable_stage2_mkyoung
 from lastput.kvm.v6.arm64.pgtable import last_index, top_index
@@ -87,19 +89,32 @@ def kvm_pgtable_walk_end() -> None:
 def user_mem_abort(vcpu: ptr[kvm_vcpu], gfn: int, hva: int) -> None:
     """Map the page behind `gfn`, unless it is being invalidated: then the guest faults again.
 
+    How large a page may be mapped is looked up under mmap_lock, where areas can change (`vma_sizes`). The
+    sequence is read before that lock is dropped, so that a change of the area is noticed, too.
+
     Source: Linux 6.1, arch/arm64/kvm/mmu.c.
     """
     kvm = vcpu.kvm
+    mm = current().mm
     might_sleep()  # kvm_mmu_topup_memory_cache
-    mmu_seq = kvm.mmu_invalidate_seq
-    page = get_user_pages(current().mm, hva)
+    block = Arm6.blocks
+    mmu_seq = 0
+    if Arm6.vma_sizes:
+        down_read(mm.mmap_sem)
+        block = get_vma_page_shift()
+        if Arm6.seq_in_mmap_lock:
+            mmu_seq = kvm.mmu_invalidate_seq
+        up_read(mm.mmap_sem)
+    if not (Arm6.vma_sizes and Arm6.seq_in_mmap_lock):
+        mmu_seq = kvm.mmu_invalidate_seq
+    page = get_user_pages(mm, hva)
     kvm_fault_lock(kvm)
     pgt = kvm.arch.arm64.mmu.pgt
     if mmu_invalidate_retry(kvm, mmu_seq):
         witness6.retried = True
     else:
         kvm_pgtable_walk_begin()
-        kvm_pgtable_stage2_map(pgt, gfn, page, Arm6.blocks)
+        kvm_pgtable_stage2_map(pgt, gfn, page, block)
         kvm_pgtable_walk_end()
     kvm_fault_unlock(kvm)
     put_page(page)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from lastput.kernel.fs_types import callback_head
 from lastput.kernel.mm_types import page
 from lastput.kernel.rcu import call_rcu
+from lastput.kvm.v6.arm64.area import area
 from lastput.kvm.v6.arm64.kvm_host import PTRS_PER_PTE, Arm6, kvm_pgtable, kvm_pte_t, table_page
 from lastput.kvm.v6.arm64.pgtable import (
     EAGAIN,
@@ -23,6 +24,7 @@ from lastput.kvm.v6.arm64.pgtable import (
     store_leaf,
     unlink,
 )
+from lastput.kvm.v6.witness import witness6
 from lastput.lang import NULL, WARN_ON, atomic, container_of, ptr
 
 # -- replace an entry ------------------------------------------------------------------------
@@ -155,6 +157,8 @@ def kvm_pgtable_stage2_map(pgt: ptr[kvm_pgtable], addr: int, page: ptr[page], bl
 
     Source: Linux 6.1, arch/arm64/kvm/hyp/pgtable.c.
     """
+    if Arm6.vma_sizes and block:
+        assert page == area.huge_page, "a block maps a small page, and what is behind it"
     if Arm6.blocks:
         return kvm_pgtable_walk(
             pgt, addr, addr + 1, stage2_map_walk_table_pre, stage2_map_walk_leaf, no_visit, page, block
@@ -215,11 +219,13 @@ def stage2_mkyoung_walker(
     old = ptep.page
     if not old:
         return -EAGAIN
+    witness6.on_unlinked = table.unlinked
     with atomic():  # cmpxchg
-        if ptep.page != old:
-            return -EAGAIN
-        ptep.young = True
-        return 0
+        same = ptep.page == old
+        if same:
+            ptep.young = True
+        witness6.on_unlinked = False
+    return 0 if same else -EAGAIN
 
 
 def kvm_pgtable_stage2_mkyoung(pgt: ptr[kvm_pgtable], addr: int) -> None:
