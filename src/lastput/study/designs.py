@@ -128,3 +128,147 @@ FREED_BY_EXIT = Cell(
 
 CELLS = (*(_cell(design, name) for design in DESIGNS for name in PROPERTIES), FREED_BY_EXIT)
 """The table, row by row."""
+
+
+@dataclass(frozen=True)
+class Hazard:
+    """Something that can go wrong with a design, or with Linux's own, as experiments."""
+
+    name: str
+    sentence: str
+    runs: tuple[Run, ...]
+
+
+def _hazard(design: str, expect: Expectation = HOLDS, **settings: Value) -> Run:
+    return Run("notifier/hazards", design, settings, expect)
+
+
+def _designs(design: str, expect: Expectation = HOLDS, **settings: Value) -> Run:
+    return Run("notifier/designs", design, settings, expect)
+
+
+WAITS_IN_SECTION = violated("rcu-misuse", "wait_for_readers")
+
+HAZARDS = (
+    Hazard(
+        "H1",
+        "D2b: a page that is freed between unhashing and release is missed; harmless for a vcpu, not for "
+        "live hardware and not for a release that writes to struct page",
+        (
+            _designs("D2b", BREAKS["P-STALE"]["D2b"], property="stale"),
+            _designs("D2b", property="stale-use", hardware="vcpu", age=False),
+            _designs(
+                "D2b", BREAKS["P-STALE-USE (live)"]["D2b"], property="stale-use", hardware="live", age=False
+            ),
+            _designs("D2b", BREAKS["P-TOUCH"]["D2b"], property="touch"),
+        ),
+    ),
+    Hazard(
+        "H2",
+        "a callback of one address space that removes a notifier of another: fine in Linux if it does not "
+        "wait, a deadlock with D2b, because grace periods wait for the readers of every address space",
+        (
+            _hazard("D0", WAITS_IN_SECTION, hazard="h2"),
+            _hazard("D0", hazard="h2", deferred=True),
+            _hazard(
+                "D2b",
+                violated("deadlock", story=(("exit", "wait_for_walks"), ("invalidate", "put_other"))),
+                hazard="h2",
+                deferred=True,
+            ),
+        ),
+    ),
+    Hazard(
+        "H3",
+        "a release that removes another notifier: Linux has it wait for itself, unless it defers; D2b has "
+        "it take its own mutex, deferred or not",
+        (
+            _hazard("D0", WAITS_IN_SECTION, hazard="h3"),
+            _hazard("D0", hazard="h3", deferred=True),
+            _hazard("D2b", violated("lock-recursion", "mutex_lock"), hazard="h3"),
+            _hazard("D2b", violated("lock-recursion", "mutex_lock"), hazard="h3", deferred=True),
+        ),
+    ),
+    Hazard(
+        "H4",
+        "a release that takes a driver's lock, and a removal under that lock: a deadlock in Linux and with "
+        "D2b",
+        (
+            _hazard("D0", violated("deadlock", story=(("remove", "remove_under_lock"),)), hazard="h4"),
+            _hazard("D2b", violated("deadlock", story=(("remove", "remove_under_lock"),)), hazard="h4"),
+            _hazard("D0", hazard="h4", deferred=True),
+            _hazard("D2b", hazard="h4", deferred=True),
+        ),
+    ),
+    Hazard(
+        "H5",
+        "who registers without holding a user of the address space may come after its end; the test of "
+        "mm_users sees that only by chance",
+        (
+            Run(
+                "notifier/register",
+                "v4.12",
+                {"property": "dead", "exits": True, "pinned": False},
+                violated("bug", "mmu_notifier_register"),
+            ),
+            Run(
+                "notifier/register",
+                "v4.12",
+                {"property": "dead", "exits": True, "pinned": False, "tests_users": False},
+                violated("use-after-free", "mmu_notifier_register"),
+            ),
+            Run("notifier/register", "v4.12", {"property": "dead", "exits": True}),
+        ),
+    ),
+    Hazard(
+        "H6",
+        "D2b: the last reference to the address space must not go under its mutex",
+        (
+            _hazard(
+                "D2b", violated("lock-freed", "mmu_notifier_mm_destroy"), hazard="h6", drop_after_unlock=False
+            ),
+            _hazard("D2b", hazard="h6"),
+        ),
+    ),
+    Hazard(
+        "S5",
+        "exit stands on a notifier that unregister removes, and still reaches the next one, because a "
+        "removed node keeps its `next`",
+        (
+            _designs("D0", property="stale", users=2, age=False, invalidate=False),
+            _designs(
+                "D0",
+                violated(
+                    "assertion",
+                    "free_page_frame",
+                    story=(("close", "hlist_del_init_rcu"), ("exit", "unmap_vmas")),
+                ),
+                property="stale",
+                users=2,
+                age=False,
+                invalidate=False,
+                del_keeps_next=False,
+            ),
+        ),
+    ),
+    Hazard(
+        "S8",
+        "D2a-i: exit waits for the mutex inside its read section, the owner of the mutex waits for exit's "
+        "section",
+        (_designs("D2a-i", BREAKS["P-DEAD"]["D2a-i"], property="dead", age=False, invalidate=False),),
+    ),
+    Hazard(
+        "S10",
+        "without mm_take_all_locks a registration lands between start and end of an invalidation",
+        (
+            Run(
+                "notifier/register",
+                "v4.12",
+                {"property": "dead", "truncate": True, "take_all_locks": False},
+                violated("bug", "user_invalidate_range_end"),
+            ),
+            Run("notifier/register", "v4.12", {"property": "dead", "truncate": True}),
+        ),
+    ),
+)
+"""H1 to H6 and the scenarios beside them, each with what avoids it where something does."""

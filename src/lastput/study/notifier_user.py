@@ -26,6 +26,7 @@ from lastput.kernel.spinlock import spin_lock, spin_unlock
 from lastput.lang import (
     BUG_ON,
     NULL,
+    WARN_ON,
     array,
     atomic,
     const,
@@ -78,6 +79,7 @@ class User:
         "who uses the entries: nobody, a task that holds references, or hardware until they are gone",
         values=("none", "vcpu", "live"),
     )
+    harden: bool = option(False, "an end without a start is refused (as d489ec956583)")
     sleeps: str = option(
         "no",
         "callbacks for ranges sleep: never, or where might_sleep sees it, or unseen by a kernel in which "
@@ -237,6 +239,17 @@ def user_clear_flush_young(mn: ptr[mmu_notifier], mm: ptr[mm_struct], start: int
     return young
 
 
+def user_invalidate_page(mn: ptr[mmu_notifier], mm: ptr[mm_struct], address: int) -> None:
+    """Take the entry of one page down, whose primary entry is gone already."""
+    u = to_user(mn)
+    callback_begins(u)
+    spin_lock(u.lock)
+    if lookup(u, address):
+        clear_entry(u.root, address)
+    spin_unlock(u.lock)
+    callback_ends(u)
+
+
 def user_invalidate_range_start(mn: ptr[mmu_notifier], mm: ptr[mm_struct], start: int, end: int) -> None:
     """Take the entry of one page down."""
     u = to_user(mn)
@@ -255,7 +268,8 @@ def user_invalidate_range_end(mn: ptr[mmu_notifier], mm: ptr[mm_struct], start: 
     u = to_user(mn)
     callback_begins(u)
     spin_lock(u.lock)
-    u.invalidating -= 1
+    if not User.harden or not WARN_ON(u.invalidating == 0):
+        u.invalidating -= 1
     spin_unlock(u.lock)
     BUG_ON(u.invalidating < 0)
     callback_ends(u)

@@ -48,6 +48,7 @@ WHERE = {
     "kvm/v6.7-unpaired-end": ("lastput.study.v6_unpaired_end", "register_vs_invalidate"),
     "kvm/v6-table-vs-walk": ("lastput.study.v6_blocks", "table_vs_walk"),
     "kvm/v6-vma-vs-fault": ("lastput.study.v6_blocks", "vma_vs_fault"),
+    "users/amdkfd": ("lastput.study.users_amdkfd", "amdkfd"),
 }
 """Module and attribute of each scenario."""
 

@@ -18,6 +18,15 @@ RACE: Mapping[str, Value] = {"property": "uaf", "age": False, "invalidate": Fals
 CLOSE: Mapping[str, Value] = {"property": "uaf", "removal": "unregister", "age": False}
 """One task closes its descriptor, its memory lives on; somebody truncates the file."""
 
+REGISTER = "notifier/register"
+UNLOCKED: Mapping[str, Value] = {
+    "property": "stale",
+    "unmap": True,
+    "second": True,
+    "take_all_locks": False,
+}
+"""A page is unmapped by somebody who holds none of the locks that registration takes."""
+
 ENTRIES = (
     Entry(
         number=7,
@@ -158,5 +167,73 @@ ENTRIES = (
             ),
             Run(WHERE, "21a92735f660", {**CLOSE, "sleeps": "unseen"}),
         ),
+    ),
+    Entry(
+        number=26,
+        commit="CVE-2024-26617, d489ec956583",
+        subject="fs/proc/task_mmu: move mmu notification mechanism inside mm lock",
+        symptom="KVM's count of invalidations goes below zero",
+        interleaving="PAGEMAP_SCAN tells the list, which is empty, of the start; KVM_CREATE_VM registers; "
+        "the scan tells KVM of the end.",
+        read="the text of the CVE and of d489ec956583; Linux 4.12's mm/mmu_notifier.c for registration",
+        left_out="the write protection itself; mn_active_invalidate_count, and that an update of the memory "
+        "slots waits for it for ever: the user counts as KVM 4.12 does",
+        before=Run(
+            REGISTER,
+            "v4.12",
+            {"property": "dead", "scan": True, "scan_locked": False},
+            violated(
+                "bug",
+                "user_invalidate_range_end",
+                story=(("register", "add_notifier"), ("scan", "user_invalidate_range_end")),
+            ),
+        ),
+        after=Run(REGISTER, "v4.12", {"property": "dead", "scan": True}),
+        more=(
+            Run(
+                REGISTER,
+                "v4.12",
+                {"property": "dead", "scan": True, "scan_locked": False, "harden": True},
+                violated("warning", "user_invalidate_range_end"),
+            ),
+            Run(
+                REGISTER,
+                "v4.12",
+                {"property": "dead", "truncate": True, "take_all_locks": False},
+                violated(
+                    "bug",
+                    "user_invalidate_range_end",
+                    story=(("register", "add_notifier"), ("truncate", "user_invalidate_range_end")),
+                ),
+            ),
+            Run(REGISTER, "v4.12", {"property": "stale", "truncate": True, "signals": True}),
+        ),
+        larger=(
+            Run(REGISTER, "v4.12", {"property": "dead", "scan": True, "truncate": True, "second": True}),
+        ),
+    ),
+    Entry(
+        number=53,
+        commit="543bdb2d825f",
+        subject="mm/mmu_notifier: use hlist_add_head_rcu()",
+        symptom="a walk uses a field of the new notifier before it is set: it misses the notifier behind it, "
+        "which keeps a page mapped that is freed",
+        interleaving="The store that publishes the notifier becomes visible before the store to its `next`; "
+        "a walk in between ends at the new notifier.",
+        read="the commit's text; mm/mmu_notifier.c of 4.14 before and after",
+        left_out="weak memory: the two stores are exchanged explicitly. `ops`, which the commit names, is "
+        "constant here; its store may come late in the same way. The walk shares no lock with registration",
+        before=Run(
+            REGISTER,
+            "v4.12",
+            {**UNLOCKED, "publish_rcu": False},
+            violated(
+                "assertion",
+                "free_page_frame",
+                story=(("register", "hlist_add_head"), ("unmap", "mmu_notifier_invalidate_page")),
+            ),
+        ),
+        after=Run(REGISTER, "v4.12", UNLOCKED),
+        larger=(Run(REGISTER, "v4.12", {**UNLOCKED, "pages": 2}),),
     ),
 )
