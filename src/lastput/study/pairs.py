@@ -43,7 +43,7 @@ VARIANT = "7e5a672289c9"
 RELEASE = "kvm_mmu_notifier_release"
 AGE = "kvm_mmu_notifier_clear_flush_young"
 INVALIDATE = "kvm_mmu_notifier_invalidate_range_start"
-RUN = "kvm_arch_vcpu_ioctl_run"
+RUN = "kvm_vcpu_ioctl_run"
 
 QUESTIONS = (
     yes("E+A", "the process exits", ("vmm", RELEASE), ("kswapd", AGE)),

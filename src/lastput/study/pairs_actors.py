@@ -143,6 +143,7 @@ def memory_holder(mm: ptr[mm_struct]) -> None:
     actors.holder = True
     mmput(mm)
     actors.holder = False
+    task_work_run()
 
 
 def punch_hole(mapping: ptr[address_space]) -> None:
