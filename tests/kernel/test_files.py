@@ -22,7 +22,7 @@ from lastput.kernel.file import (
     sys_close,
     sys_dup,
 )
-from lastput.kernel.fork import CLONE_FILES, CLONE_VM, copy_process, ret_from_fork
+from lastput.kernel.fork import CLONE_FILES, CLONE_VM, copy_process, mm_alloc, ret_from_fork
 from lastput.kernel.fs_types import file, file_operations, files_struct
 from lastput.kernel.mm_types import Mm, mm_struct
 from lastput.kernel.sched import current, signal_struct, task_struct
@@ -268,7 +268,7 @@ def child() -> None:
 def forker_of_a_sibling() -> None:
     """Shares everything with the child, then execs: the child keeps the old table and memory."""
     copy_process(CLONE_VM | CLONE_FILES, the.child)
-    do_execve()
+    do_execve(mm_alloc())
     assert current().files.count.counter == 1, "exec has a table of its own"
     assert current().mm != the.mm, "exec has memory of its own"
     task_work_run()
@@ -276,7 +276,7 @@ def forker_of_a_sibling() -> None:
 
 
 def execs() -> None:
-    do_execve()
+    do_execve(mm_alloc())
     assert current().files.fd[0] == NULL, "closed on exec"
     task_work_run()
     assert the.released == 1, "and released on the way to user space"
@@ -284,7 +284,7 @@ def execs() -> None:
 
 
 def kills_the_others() -> None:
-    do_execve()
+    do_execve(mm_alloc())
     assert current().signal.nr_threads == 1, "alone"
     task_work_run()
     do_exit()

@@ -6,7 +6,7 @@ The new program is not modelled, nor is what can fail: exec has passed the point
 from __future__ import annotations
 
 from lastput.kernel.file import do_close_on_exec, dup_fd, put_files_struct
-from lastput.kernel.fork import mm_alloc, mmput
+from lastput.kernel.fork import mmput
 from lastput.kernel.fs_types import files_struct
 from lastput.kernel.mm_types import mm_struct
 from lastput.kernel.sched import current
@@ -74,13 +74,12 @@ def flush_old_exec(mm: ptr[mm_struct]) -> None:
         do_close_on_exec(current().files)
 
 
-def do_execve() -> None:
-    """exec, up to the return to user space: the caller runs task work there.
+def do_execve(mm: ptr[mm_struct]) -> None:
+    """exec into `mm`, which mm_alloc made, up to the return to user space: the caller runs task work there.
 
     Source: Linux 4.12, fs/exec.c: do_execveat_common.
     """
     displaced = unshare_files()
-    mm = mm_alloc()
     flush_old_exec(mm)
     if displaced:
         put_files_struct(displaced)

@@ -4,5 +4,7 @@ kvm_host     what a VM is made of (memory only)
 kvm_main     the part every architecture shares: files, last put, notifier callbacks
 arch         from there to the architecture of `Kvm.arch`
 witness      what properties ask about a VM
+device       devices of a VM: memory, and their end; device_ioctl: making and using them
+vfio         the device that tells VFIO of the VM; vfio_group: VFIO's side
 arm64/       stage-2 page tables of arm and arm64
 """

@@ -23,10 +23,12 @@ WHERE = {
     "mm/ageing": ("lastput.study.events", "ageing"),
     "mm/release-vs-hugetlb": ("lastput.study.hugetlb", "release_vs_hugetlb"),
     "mm/scan-vs-exit": ("lastput.study.scan_vs_exit", "scan_vs_exit"),
+    "ppc/lockless-retry": ("lastput.study.ppc_retry", "lockless_retry"),
     "loongarch/age-vs-exit": ("lastput.study.other_archs", "loongarch_age_vs_exit"),
     "x86/tdp-age-vs-exit": ("lastput.study.tdp", "age_vs_exit"),
     "x86/tdp-unmap-vs-fast-zap": ("lastput.study.tdp", "unmap_vs_fast_zap"),
     "x86/age-vs-exit": ("lastput.study.other_archs", "x86_age_vs_exit"),
+    "kvm/designs": ("lastput.study.kvm_designs", "designs"),
     "notifier/designs": ("lastput.study.notifier_designs", "designs"),
     "notifier/versions": ("lastput.study.notifier_versions", "versions"),
     "notifier/hazards": ("lastput.study.notifier_hazards", "hazards"),
@@ -37,6 +39,7 @@ WHERE = {
     "users/odp": ("lastput.study.users_odp", "odp"),
     "kvm/v6-unmap-vs-release": ("lastput.study.v6_unmap_vs_release", "unmap_vs_release"),
     "kvm/v7.3-fault-vs-invalidate": ("lastput.study.v6_fault_vs_invalidate", "fault_vs_invalidate"),
+    "kvm/exec": ("lastput.study.exec_vs_age", "exec_vs_age"),
     "kvm/device-create": ("lastput.study.device_create", "device_create"),
     "kvm/device-ioctl": ("lastput.study.device_ioctl", "device_ioctl"),
     "kvm/vfio-group": ("lastput.study.vfio_group", "vfio_groups"),
@@ -49,6 +52,7 @@ WHERE = {
     "kvm/v6-table-vs-walk": ("lastput.study.v6_blocks", "table_vs_walk"),
     "kvm/v6-vma-vs-fault": ("lastput.study.v6_blocks", "vma_vs_fault"),
     "users/amdkfd": ("lastput.study.users_amdkfd", "amdkfd"),
+    "users/sva": ("lastput.study.users_sva", "sva"),
 }
 """Module and attribute of each scenario."""
 
