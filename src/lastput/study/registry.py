@@ -18,6 +18,7 @@ WHERE = {
     "kvm/memslot-vs-fault": ("lastput.study.memslot_vs_release", "memslot_vs_fault"),
     "kvm/pairs": ("lastput.study.pairs_scenario", "pairs"),
     "kvm/vcpu-vs-exit": ("lastput.study.vcpu_vs_exit", "vcpu_vs_exit"),
+    "kvm/create": ("lastput.study.create_vm", "create_vm"),
     "mm/events": ("lastput.study.events", "events"),
     "mm/reclaim": ("lastput.study.events", "reclaim"),
     "mm/ageing": ("lastput.study.events", "ageing"),

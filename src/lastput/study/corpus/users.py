@@ -60,6 +60,56 @@ ENTRIES = (
         larger=(Run("users/hmm", "14331726a3c4", {"drivers": 2}),),
     ),
     Entry(
+        number=45,
+        commit="fa582c6f3684",
+        subject="drm/amdkfd: Use mmget_not_zero in MMU notifier",
+        symptom="A work lets go of an address space that is freed.",
+        interleaving="The process is gone, and the end of its address space unmaps the range: the callback "
+        "takes a reference to nobody's address space and queues a work, which finds it freed.",
+        read="the patch (May 2022) and its follow-up for putting the mm in the callback; Linux 5.18, 5.19",
+        left_out="splitting, restoring and migrating ranges; the driver's list notifier, whose release stops "
+        "the GPU: the interval's callback does that here. A last mmput in the callback, which is a bug of "
+        "the first fix, is cut short: the language has no recursion. In this model that fix also "
+        "leaves the GPU's entry when reclaim comes between the last mmput and the release.",
+        before=Run(
+            "users/amdkfd",
+            "v5.18",
+            {"reclaims": False},
+            expect=violated(
+                "use-after-free",
+                "svm_range_deferred_list_work",
+                story=(
+                    ("owner", "mmu_notifier_release"),
+                    ("owner", "svm_range_add_list_work"),
+                    ("worker", "svm_range_deferred_list_work"),
+                ),
+            ),
+        ),
+        after=Run("users/amdkfd", "fa582c6f3684", {"reclaims": False}),
+        more=(
+            Run(
+                "users/amdkfd",
+                "fa582c6f3684",
+                expect=violated(
+                    "assertion",
+                    "free_page_frame",
+                    story=(("owner", "mmput"), ("reclaim", "svm_range_cpu_invalidate_pagetables")),
+                ),
+            ),
+            Run(
+                "users/amdkfd",
+                "fa582c6f3684",
+                {"maps": False},
+                expect=violated(
+                    "lock-recursion",
+                    "mmput_in_callback",
+                    story=(("reclaim", "svm_range_cpu_invalidate_pagetables"), ("owner", "mmput")),
+                ),
+            ),
+            Run("users/amdkfd", "v6.16"),
+        ),
+    ),
+    Entry(
         number=46,
         commit="2bbac98d0930",
         subject="RDMA/hfi1: Fix use-after-free bug for mm struct",
@@ -194,6 +244,19 @@ ENTRIES = (
             ),
         ),
         after=Run("users/mlx5", "v6.14", {"implicit": False}),
+    ),
+    Entry(
+        number=52,
+        commit="d5afb4b47e13",
+        subject="iommu/arm-smmu-v3: Fix soft lockup triggered by arm_smmu_mm_invalidate_range",
+        symptom="One callback issues a command for every page of a range, without an upper bound.",
+        interleaving="(Sequential.) A large range is unmapped, and the hardware has no commands for ranges.",
+        read="the patch as posted (September 2023), with its trace",
+        left_out="time: a soft lockup is a bound on commands in one callback here, the one that the fix "
+        "introduced; the queue, its lock and other CPUs that fill it, which make the wait long",
+        before=Run("users/sva", "v6.5", expect=violated("assertion", "arm_smmu_mm_invalidate_range")),
+        after=Run("users/sva", "d5afb4b47e13"),
+        more=(Run("users/sva", "v6.5", {"range_inv": True}),),
     ),
     Entry(
         number=54,
