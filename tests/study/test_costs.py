@@ -61,6 +61,19 @@ def straight() -> None:
         thing.b = 1
 
 
+def is_checked() -> bool:
+    """What an option decides is no branch, behind a name either."""
+    return Way.checked == 1
+
+
+def decided() -> None:
+    """One branch."""
+    if is_checked() and Way.checked == 1 and thing.flag:
+        thing.a = 2
+    if not is_checked():
+        thing.a = 1
+
+
 def primitives() -> None:
     """One of each, and what they do inside is not counted again."""
     srcu_read_lock(thing.srcu)
@@ -156,6 +169,10 @@ def test_loads_stores_and_branches() -> None:
 
 def test_what_an_option_excludes_costs_nothing() -> None:
     assert least(counted(straight, checked=False)) == {"loads": 2, "stores": 2, "branches": 1}
+
+
+def test_what_an_option_decides_is_no_branch() -> None:
+    assert most(counted(decided)) == {"loads": 1, "branches": 1}
 
 
 def test_primitives_count_as_a_whole() -> None:

@@ -21,10 +21,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lastput.lang import intrinsics, roles
+from lastput.lang.edits import NONE
 from lastput.lang.types import ScalarType, View
 from lastput.lang.world import World
-from lastput.simulate.instrument import Rewriter
-from lastput.simulate.program import HELPERS, Function, Program, Rewritten
+from lastput.simulate.instrument import Rewriter, definition
+from lastput.simulate.names import Names, is_model_function
+from lastput.simulate.program import HELPERS, Function, Program, Rewritten, original
 from lastput.simulate.scheduler import Atomic, Scheduler, Thread
 
 NAMES = (
@@ -88,11 +90,43 @@ class Counting(Rewriter):
             case ast.UnaryOp(op=ast.Not()):
                 node.operand = self._counted(node.operand)
                 return node
-            case ast.Constant() | ast.BoolOp():
+            case ast.BoolOp():
                 return node
             case ast.Call(func=ast.Name(id=name)) if name == _BRANCH:
                 return node
-        return self._helper(node, _BRANCH, node)
+        return node if _decided(self.names, node) else self._helper(node, _BRANCH, node)
+
+
+def _decided(names: Names, node: ast.expr) -> bool:
+    """Whether options decide a condition, so that the kernel has no branch there."""
+    match node:
+        case ast.Constant():
+            return True
+        case ast.Name() | ast.Attribute():
+            found, value = names.python_value(node)
+            return found and isinstance(value, (int, str))
+        case ast.Compare(left=left, comparators=right):
+            return all(_decided(names, part) for part in (left, *right))
+        case ast.BoolOp(values=values):
+            return all(_decided(names, part) for part in values)
+        case ast.UnaryOp(operand=operand):
+            return _decided(names, operand)
+        case ast.Call(func=func, args=[], keywords=[]):
+            found, function = names.python_value(func)
+            return found and is_model_function(function) and _is_choice(names, original(function))
+    return False
+
+
+def _is_choice(names: Names, function: Function) -> bool:
+    """Whether a function only says what options decide."""
+    body = [s for s in definition(function, NONE).body if not _is_docstring(s)]
+    if len(body) != 1 or not isinstance(body[0], ast.Return) or body[0].value is None:
+        return False
+    return _decided(Names(function, names.world, {}), body[0].value)
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def _branch(value: Any) -> Any:

@@ -43,7 +43,7 @@ class Names:
         self.locals = set(code.co_varnames) | set(code.co_cellvars)
         self.namespace: dict[str, Any] = {**function.__globals__, **closure, **helpers}
         self.wanted: dict[str, Function] = {}
-        self._world = world
+        self.world = world
 
     @contextlib.contextmanager
     def parameters(self, args: ast.arguments) -> Iterator[None]:
@@ -77,12 +77,12 @@ class Names:
         """
         name = node.id if isinstance(node, ast.Name) else ast.unparse(node).replace(".", "__")
         if isinstance(value, Static):
-            placed = self._world.static_object(value, name.rpartition("__")[2] or name)
+            placed = self.world.static_object(value, name.rpartition("__")[2] or name)
             self.namespace[name] = Pointer(placed.struct, placed.base)
             return name
         if is_model_function(value):
             if not called:
-                self._world.function_id(value)
+                self.world.function_id(value)
             self.wanted[name] = self.namespace[name] = value
         return name if is_model_function(value) or isinstance(value, Pointer) else None
 
