@@ -40,7 +40,7 @@ def kvm_arch_destroy_vm(kvm: ptr[kvm]) -> None:
     Before 293f29363 it was freed here.
     Source: Linux 4.12, virt/kvm/arm/arm.c.
     """
-    if not Arm.release_frees or Arm.init_unwinds:
+    if not Arm.release_frees or Arm.init_unwinds or Arm.destroy_frees:
         kvm_free_stage2_pgd(kvm)
     for i in range(Kvm.vcpus):
         kfree(kvm.vcpus[i])

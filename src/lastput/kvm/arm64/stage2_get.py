@@ -35,6 +35,8 @@ def stage2_get_pud(kvm: ptr[kvm], cache: bool, addr: int) -> ptr[pud_t]:
     Source: Linux 4.12, virt/kvm/arm/mmu.c.
     """
     missing: ptr[pud_t] = NULL
+    if Arm.get_pud_guard and not arch_pgd(kvm):
+        return missing
     pgd = at(arch_pgd(kvm), stage2_pgd_index(addr))
     if Stage2.levels == 4 and stage2_pgd_none(pgd):
         if not cache:

@@ -176,12 +176,21 @@ def kvm_free_stage2_pgd(kvm: ptr[kvm]) -> None:
         kfree(reinterpret(pgd_pages, pgd))
 
 
+def empty_stage2(kvm: ptr[kvm]) -> None:
+    """Unmap everything, and keep the pgd: designs D3 and D4, which free it later."""
+    spin_lock(kvm.mmu_lock)
+    unmap_stage2_range(kvm, 0, Stage2.pgd_entries * PGD_SPAN)
+    spin_unlock(kvm.mmu_lock)
+
+
 def kvm_arch_flush_shadow_all(kvm: ptr[kvm]) -> None:
     """What the release of the notifier does: all of stage 2 goes. Nothing, before 293f29363.
 
     Source: Linux 4.12, virt/kvm/arm/mmu.c.
     """
-    if Arm.release_frees and Arm.free_locked and Arm.free_together:
+    if Arm.root_kept:
+        empty_stage2(kvm)
+    elif Arm.release_frees and Arm.free_locked and Arm.free_together:
         kvm_free_stage2_pgd(kvm)
     elif Arm.release_frees:
         free_before_6c0d706b563a(kvm)
