@@ -25,10 +25,18 @@ TIMEOUT = 120.0
 """Seconds of search for one removal, unless --timeout says otherwise."""
 
 
+class Unsettled(Exception):
+    """The scenario as it is has no verdict, so that nothing can be said of a part of it."""
+
+
 def run(args: argparse.Namespace) -> int:
     """Print the table, or one line of it in full; 0 if every removal that was tried is decided."""
     processes = jobs(args.jobs)
-    subject, whole = _whole(args)
+    try:
+        subject, whole = _whole(args)
+    except Unsettled as error:
+        terminal.complain(f"lastput: {error}")
+        return exits.INCOMPLETE
     if args.show is not None:
         return _show(args, subject, whole)
     trials = _settled(subject, whole.removals, processes, args.fresh)
@@ -56,7 +64,7 @@ def _whole(args: argparse.Namespace) -> tuple[Subject, Whole]:
         if found.result.holds:
             return subject, found
         if found.result.verdict == "incomplete":
-            raise UsageError(f"variant {variant} is incomplete as it is: {reason(found.result)}")
+            raise Unsettled(f"variant {variant} is incomplete as it is: {reason(found.result)}")
     which = f"variant {one} is" if one else "every variant is"
     raise UsageError(f"{which} violated as it is: `lastput needed` asks what a variant that holds rests on")
 
