@@ -256,11 +256,12 @@ def mirror_fault(mirror: ptr[mirror], address: int, write: bool) -> bool:
     else:
         assert mirror.removals[address] == removals, "a fault maps a page that was removed since it began"
         entry = mirror.entry[address]
-        if entry.page:
-            drop_entry(entry)
-        make_entry(entry, page, write)
-        if Mirror.count_accesses:
-            mirror.accesses += 1
+        if entry.page != page or (write and not entry.writable):  # else somebody was faster
+            if entry.page:
+                drop_entry(entry)
+            make_entry(entry, page, write)
+            if Mirror.count_accesses:
+                mirror.accesses += 1
     spin_unlock(mirror.lock)
     put_page(page)
     mirror.retried = False
