@@ -29,10 +29,11 @@ from lastput.kernel.mmu_notifier import (
     mmu_notifier_invalidate_range_end,
     mmu_notifier_invalidate_range_start,
 )
+from lastput.kernel.mmu_notifier_types import waits
 from lastput.kernel.rwsem import down_write, up_write
 from lastput.kernel.sched import task_struct
 from lastput.kernel.vmscan import pick, shrink_active_list
-from lastput.lang import Setup, await_, option, options, ptr, scenario
+from lastput.lang import Setup, await_, option, options, ptr, scenario, this_thread
 from lastput.study.notifier_mm import make_mm, make_ops, make_user
 from lastput.study.notifier_user import (
     Check,
@@ -63,6 +64,10 @@ class Actors:
     )
     age: bool = option(True, "reclaim ages a page")
     invalidate: bool = option(True, "a truncation frees a page")
+    exit_waits: int = option(
+        1, "count_waits: grace periods in mmput, at most and once reached", low=0, high=7
+    )
+    all_waits: int = option(3, "count_waits: ... and in all that the exiting process does", low=0, high=7)
 
 
 # -- threads ---------------------------------------------------------------------------------
@@ -75,13 +80,29 @@ def put_mm(mm: ptr[mm_struct]) -> None:
     witness.removers -= 1
 
 
+def count_exit() -> None:
+    """mmput has returned."""
+    if Notifiers.count_waits:
+        witness.exit_waits = waits.of[this_thread()]
+        assert witness.exit_waits <= Actors.exit_waits, "exit waits for more grace periods"
+
+
+def count_all() -> None:
+    """The process is done."""
+    if Notifiers.count_waits:
+        witness.all_waits = waits.of[this_thread()]
+        assert witness.all_waits <= Actors.all_waits, "the process waits for more grace periods"
+
+
 def exit_then_close(mm: ptr[mm_struct], first: ptr[user], second: ptr[user]) -> None:
     """A process exits: its memory first, then its descriptors. NULL: that one is not its to close."""
     put_mm(mm)
+    count_exit()
     if first:
         user_put(first)
     if second:
         user_put(second)
+    count_all()
 
 
 def close_then_exit(mm: ptr[mm_struct], first: ptr[user], second: ptr[user]) -> None:
@@ -136,6 +157,16 @@ def clock() -> None:
         await_(lambda: True)
 
 
+def exit_waited(times: int) -> bool:
+    """mmput has waited for so many grace periods."""
+    return witness.exit_waits == times
+
+
+def all_waited(times: int) -> bool:
+    """The process has waited for so many grace periods."""
+    return witness.all_waits == times
+
+
 # -- set-up ----------------------------------------------------------------------------------
 
 
@@ -180,6 +211,9 @@ def expect(s: Setup) -> None:
     """What must hold besides the checks in the models, and what must be seen to happen."""
     if Check.property == "order":
         s.invariant(released_before_pages_go)
+    if Notifiers.count_waits:
+        s.reachable(exit_waited, Actors.exit_waits)
+        s.reachable(all_waited, Actors.all_waits)
     if Actors.removal == "both":
         s.reachable(two_removers)
         if Notifiers.design == "D0" and User.users > 1:

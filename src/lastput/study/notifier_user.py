@@ -140,6 +140,10 @@ class witnesses:
     """Tasks inside mmput or mmu_notifier_unregister."""
     missed: ghost[bool]
     """A page is being freed by an invalidation, while somebody is removing a notifier."""
+    exit_waits: ghost[Annotated[int, upto(7)]]
+    """Grace periods that mmput has waited for, once it is done."""
+    all_waits: ghost[Annotated[int, upto(7)]]
+    """... and the whole process."""
     used: ghost[bool]
     """The secondary MMU has read a page; in case of hardware, while somebody was removing the notifier."""
 
