@@ -29,6 +29,9 @@ class X86:
     zap_clears_rmap: bool = option(True, "drop_spte takes the entry out of its reverse map")
     keep_used_roots: bool = option(True, "kvm_mmu_prepare_zap_page does not free a root that a vcpu uses")
     zap_touches_page: bool = option(True, "mmu_spte_clear_track_bits looks at the struct page, and marks it")
+    count_mappings: bool = option(
+        True, "an entry that outlives its page is a violation at once, not only when a zap touches the page"
+    )
 
 
 @struct

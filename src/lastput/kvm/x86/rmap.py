@@ -95,7 +95,8 @@ def mmu_spte_set(sptep: ptr[spte_t], page: ptr[page]) -> None:
     with atomic():
         sptep.page = page
         sptep.accessed = True
-        page.secondary += 1
+        if X86.count_mappings:
+            page.secondary += 1
 
 
 def mmu_spte_clear_track_bits(sptep: ptr[spte_t]) -> bool:
@@ -110,7 +111,7 @@ def mmu_spte_clear_track_bits(sptep: ptr[spte_t]) -> bool:
         accessed = sptep.accessed
         sptep.page = NULL
         sptep.accessed = False
-        if page:
+        if page and X86.count_mappings:
             page.secondary -= 1
     if not page:
         return False

@@ -47,6 +47,19 @@ CLAIMS = (
                 Run("loongarch/age-vs-exit", "flush-locked", {"teardown": "unregister"}),
             ),
             Exhibit(
+                "as claimed, with roots that are walked without a lock: x86's TDP MMU of 7.3, where release "
+                "keeps the root, too, and RCU the tables",
+                Run("x86/tdp-age-vs-exit", "v7.3"),
+            ),
+            Exhibit(
+                "without RCU it would not be",
+                Run(
+                    "x86/tdp-age-vs-exit",
+                    "no-rcu",
+                    expect=violated("use-after-free", "kvm_tdp_mmu_age_gfn_range"),
+                ),
+            ),
+            Exhibit(
                 "no test of the root is not no rule: LoongArch and MIPS freed the tables below it without "
                 "mmu_lock until 2026, and ageing reads a freed table",
                 Run(

@@ -11,6 +11,50 @@ TABLES = "Huge pages, dirty logging, TLB flushes as steps of their own; a root h
 
 ENTRIES = (
     Entry(
+        number=20,
+        commit="a355aa54f1d2",
+        subject="KVM: Add barriers to allow mmu_notifier_retry to be used locklessly",
+        symptom="a page is freed while the guest's page table maps it",
+        interleaving="A fault holds the lock of its reverse map only; it reads the sequence, an invalidation "
+        "ends, and it reads the count: the old sequence and a count of 0.",
+        read="Linux 3.3 include/linux/kvm_host.h, arch/powerpc/kvm/book3s_64_mmu_hv.c; the notes on the "
+        "commit",
+        left_out="Weak memory: the reads, or the stores, are swapped in the model, which is what a missing "
+        "barrier permits. The hashed table but for one entry for each guest page.",
+        before=Run(
+            "ppc/lockless-retry",
+            "reads-unordered",
+            expect=violated(
+                "assertion",
+                "free_page_frame",
+                story=(
+                    ("truncate", "kvm_mmu_notifier_invalidate_range_start"),
+                    ("vcpu", "mmu_notifier_retry"),
+                    ("truncate", "kvm_mmu_notifier_invalidate_range_end"),
+                    ("vcpu", "mmu_notifier_retry"),
+                    ("vcpu", "put_page"),
+                ),
+            ),
+        ),
+        after=Run("ppc/lockless-retry", "a355aa54f1d2"),
+        more=(
+            Run(
+                "ppc/lockless-retry",
+                "stores-unordered",
+                expect=violated(
+                    "assertion",
+                    "free_page_frame",
+                    story=(
+                        ("truncate", "kvm_mmu_notifier_invalidate_range_end"),
+                        ("vcpu", "mmu_notifier_retry"),
+                    ),
+                ),
+            ),
+            Run("ppc/lockless-retry", "mmu-lock"),
+        ),
+        larger=(Run("ppc/lockless-retry", "a355aa54f1d2", {"faults": 2}),),
+    ),
+    Entry(
         number=30,
         commit="d62007edf01f",
         subject="KVM: x86/mmu: Zap _all_ roots when unmapping gfn range in TDP MMU",
