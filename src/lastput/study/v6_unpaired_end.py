@@ -12,14 +12,12 @@ gives it a slot for page 0. Then both exit. `scan=0` is a scan of the page that 
 from __future__ import annotations
 
 from lastput.kernel.exit import do_exit
-from lastput.kernel.hlist import hlist_add_head_rcu
 from lastput.kernel.memory import change_begin, change_end
-from lastput.kernel.mm_types import Mm, mm_struct
-from lastput.kernel.mmu_notifier import Notifiers, mmu_notifier
-from lastput.kernel.rwsem import down_read, down_write, up_read, up_write
+from lastput.kernel.mm_types import Mm, mm_struct, mmu_notifier_mm
+from lastput.kernel.mmu_notifier import Notifiers
+from lastput.kernel.mmu_notifier_register import Register, mmu_notifier_register
+from lastput.kernel.rwsem import down_read, up_read
 from lastput.kernel.sched import current
-from lastput.kernel.sched_mm import mmgrab
-from lastput.kernel.spinlock import spin_lock, spin_unlock
 from lastput.kvm.v6.arm64.kvm_host import Arm6
 from lastput.kvm.v6.kvm_host import kvm_memslots, vm_list
 from lastput.kvm.v6.options import Kvm6
@@ -55,19 +53,6 @@ def do_pagemap_scan(mm: ptr[mm_struct], start: int, end: int) -> None:
     change_end(mm, start, end)
     if Pair6.scan_locked:
         up_read(mm.mmap_sem)
-
-
-def mmu_notifier_register(mn: ptr[mmu_notifier], mm: ptr[mm_struct]) -> None:
-    """Add a notifier to an address space that has had one before. mm_take_all_locks is left out.
-
-    Source: Linux 6.7, mm/mmu_notifier.c.
-    """
-    down_write(mm.mmap_sem)
-    mmgrab(mm)
-    spin_lock(mm.mmu_notifier_mm.lock)
-    hlist_add_head_rcu(mn.hlist, mm.mmu_notifier_mm.list)
-    spin_unlock(mm.mmu_notifier_mm.lock)
-    up_write(mm.mmap_sem)
 
 
 def scanner() -> None:
@@ -112,13 +97,14 @@ def end_without_start() -> bool:
         "d489ec956583": with_(V6_1, pages=2, slots=2, mmap_sem=True, harden_end=True),
         "d489ec956583-slot": with_(V6_1, pages=2, slots=2, mmap_sem=True, harden_end=True, scan=0),
         "v6.8": with_(V6_1, pages=2, slots=2, mmap_sem=True, harden_end=True, scan_locked=True),
-        "locked-only": with_(V6_1, pages=2, slots=2, mmap_sem=True, scan_locked=True, scan=0),
+        "v6.8-slot": with_(V6_1, pages=2, slots=2, mmap_sem=True, harden_end=True, scan_locked=True, scan=0),
     },
-    options=(Pair6, Mm, Kvm6, Arm6, Notifiers),
+    options=(Pair6, Mm, Kvm6, Arm6, Notifiers, Register),
 )
 def register_vs_invalidate(s: Setup) -> None:
     """A VM is created while an invalidation is under way."""
     made = boot(s, users=2, sharers=2, mapped=2, touched=(), registered=False, slots=0)
+    s.pool(mmu_notifier_mm, 1)
     new = memslots(s, "new_memslots", used=1)
     s.thread("scanner", scanner, task=task(s, "scanner", made))
     s.thread("creator", creator, new, task=task(s, "creator", made))

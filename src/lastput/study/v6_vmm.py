@@ -28,7 +28,7 @@ from lastput.kvm.v6.notifier import (
     kvm_mmu_notifier_release,
 )
 from lastput.kvm.v6.options import Kvm6
-from lastput.lang import Setup, reinterpret
+from lastput.lang import NULL, Setup, reinterpret
 from lastput.study.v6_arch import give_root, map_page
 
 VM_FD = 0
@@ -64,12 +64,12 @@ def boot(
 
     The first `mapped` pages of guest memory are present; the secondary MMU maps those of them that were
     `touched` (all, if not given), young. `kvm_run`: each vcpu's is mapped. Unless `registered`, the
-    notifier is not yet, but there was one once. `slots` are in force.
+    notifier is not yet. `slots` are in force.
     """
     mm = s.new(mm_struct, "mm")
     mm.mm_users.counter = users
     mm.mm_count.counter = 3 if registered else 2
-    mm.mmu_notifier_mm = s.new(mmu_notifier_mm, "mmu_notifier_mm")
+    mm.mmu_notifier_mm = s.new(mmu_notifier_mm, "mmu_notifier_mm") if registered else NULL
     vm = _vm(s, mm, slots)
     if registered:
         hlist_add_head_rcu(vm.mmu_notifier.hlist, mm.mmu_notifier_mm.list)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from lastput.lang.options import Value
 from lastput.study.corpus.entry import Entry
+from lastput.study.corpus.v6_generic import UNPAIRED
 from lastput.study.experiment import Run, violated
 
 WHERE = "notifier/versions"
@@ -176,8 +177,9 @@ ENTRIES = (
         interleaving="PAGEMAP_SCAN tells the list, which is empty, of the start; KVM_CREATE_VM registers; "
         "the scan tells KVM of the end.",
         read="the text of the CVE and of d489ec956583; Linux 4.12's mm/mmu_notifier.c for registration",
-        left_out="the write protection itself; mn_active_invalidate_count, and that an update of the memory "
-        "slots waits for it for ever: the user counts as KVM 4.12 does",
+        left_out="the write protection itself; in the first pair mn_active_invalidate_count, and that an "
+        "update of the slots waits for it for ever, which the last runs have: its user counts as KVM 4.12 "
+        "does",
         before=Run(
             REGISTER,
             "v4.12",
@@ -207,6 +209,7 @@ ENTRIES = (
                 ),
             ),
             Run(REGISTER, "v4.12", {"property": "stale", "truncate": True, "signals": True}),
+            *UNPAIRED,
         ),
         larger=(
             Run(REGISTER, "v4.12", {"property": "dead", "scan": True, "truncate": True, "second": True}),

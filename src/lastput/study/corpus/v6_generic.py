@@ -1,4 +1,7 @@
-"""Bugs of KVM's shared part from Linux 5.15 on: slots, pairs of start and end, cached pages."""
+"""Bugs of KVM's shared part from Linux 5.15 on: slots, pairs of start and end, cached pages.
+
+Number 26 is in `notifier`, which tells of the list; the part of it that is KVM's is `UNPAIRED`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,27 @@ from lastput.study.experiment import Run, violated
 SLOTS = "kvm/v6-memslots"
 CACHE = "kvm/v6-pfncache"
 PAIR = "kvm/v6.7-unpaired-end"
+
+UNPAIRED = (
+    Run(
+        PAIR,
+        "v6.7",
+        expect=violated(
+            "deadlock",
+            story=(
+                ("creator", "add_notifier"),
+                ("scanner", "kvm_mmu_notifier_invalidate_range_end"),
+                ("creator", "wait_for_invalidations"),
+            ),
+        ),
+    ),
+    Run(PAIR, "v6.7-slot", expect=violated("bug", "kvm_mmu_notifier_invalidate_range_end")),
+    Run(PAIR, "d489ec956583"),
+    Run(PAIR, "d489ec956583-slot"),
+    Run(PAIR, "v6.8"),
+    Run(PAIR, "v6.8-slot"),
+)
+"""Of number 26: what KVM of Linux 6.7 made of an end without a start, and what d489ec956583 changed."""
 
 ENTRIES = (
     Entry(
@@ -77,40 +101,6 @@ ENTRIES = (
                 ),
             ),
             Run(SLOTS, "v6.1-close"),
-        ),
-    ),
-    Entry(
-        number=26,
-        commit="d489ec956583, CVE-2024-26617",
-        subject="KVM: Harden against unpaired kvm_mmu_notifier_invalidate_range_end() calls",
-        symptom="task blocked for ever: the first change of the VM's memory slots",
-        interleaving="PAGEMAP_SCAN calls the start of an invalidation, to nobody; a VM is created and its "
-        "notifier registered; the end reaches it, and its count falls to -1; an update of the slots waits "
-        "until it is 0.",
-        read="the commit and the CVE's text; the mechanism is inferred from the two, as in the field notes",
-        left_out="what the scan finds; the creation of the VM before its notifier; KVM_BUG_ON's dead VM",
-        before=Run(
-            PAIR,
-            "v6.7",
-            expect=violated(
-                "deadlock",
-                story=(
-                    ("creator", "mmu_notifier_register"),
-                    ("scanner", "kvm_mmu_notifier_invalidate_range_end"),
-                    ("creator", "wait_for_invalidations"),
-                ),
-            ),
-        ),
-        after=Run(PAIR, "v6.8"),
-        more=(
-            Run(PAIR, "d489ec956583"),
-            Run(PAIR, "d489ec956583-slot"),
-            Run(PAIR, "locked-only"),
-            Run(
-                PAIR,
-                "v6.7-slot",
-                expect=violated("bug", "kvm_mmu_notifier_invalidate_range_end"),
-            ),
         ),
     ),
     Entry(
