@@ -15,7 +15,19 @@ from lastput.kernel.mutex import mutex_lock, mutex_unlock
 from lastput.kernel.rwsem import down_write, up_write
 from lastput.kernel.sched_mm import mmgrab
 from lastput.kernel.spinlock import spin_lock, spin_unlock
-from lastput.lang import BUG_ON, NULL, choose, kfree, kzalloc, option, options, ptr, static, this_thread
+from lastput.lang import (
+    BUG_ON,
+    NULL,
+    choose,
+    kfree,
+    kzalloc,
+    option,
+    options,
+    ptr,
+    roles,
+    static,
+    this_thread,
+)
 
 EINTR = 4
 
@@ -126,3 +138,6 @@ def mmu_notifier_register(mn: ptr[mmu_notifier], mm: ptr[mm_struct]) -> int:
     if Register.tests_users:
         BUG_ON(mm.mm_users.counter == 0)
     return 0
+
+
+roles.lock(mm_take_all_locks, mm_drop_all_locks)

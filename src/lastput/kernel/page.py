@@ -143,3 +143,7 @@ def isolate_lru_page(index: int) -> ptr[page]:
 
 roles.reference(get_page, put_page)
 roles.reference(isolate_lru_page, put_page)
+
+
+roles.lock(lock_page, unlock_page)
+roles.lock(trylock_page, unlock_page)

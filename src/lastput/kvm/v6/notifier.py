@@ -23,7 +23,7 @@ from lastput.kvm.v6.memslots import invalidation_begins, invalidation_ends
 from lastput.kvm.v6.options import Kvm6
 from lastput.kvm.v6.pfncache import gfn_to_pfn_cache_invalidate_start
 from lastput.kvm.v6.witness import witness6
-from lastput.lang import BUG_ON, container_of, ptr
+from lastput.lang import BUG_ON, container_of, ptr, roles
 
 INVALID_GPA = -1
 
@@ -272,3 +272,6 @@ def kvm_mmu_notifier_release(mn: ptr[mmu_notifier], mm: ptr[mm_struct]) -> None:
     witness6.releasing -= 1
     witness6.released = True
     srcu_read_unlock(kvm.srcu)
+
+
+roles.lock(lock_mmu, unlock_mmu)

@@ -18,7 +18,7 @@ from lastput.kvm.v6.options import Kvm6
 from lastput.kvm.v6.pfncache_types import gfn_to_pfn_cache
 from lastput.kvm.v6.retry import mmu_invalidate_retry_gfn
 from lastput.kvm.v6.witness import witness6
-from lastput.lang import NULL, ptr
+from lastput.lang import NULL, ptr, roles
 
 
 def gfn_to_pfn_cache_invalidate_start(kvm: ptr[kvm], start: int, end: int) -> None:
@@ -123,3 +123,6 @@ def kvm_gpc_use(gpc: ptr[gfn_to_pfn_cache]) -> bool:
         assert gpc.pfn._refcount.counter != 0
     read_unlock(gpc.lock)
     return valid
+
+
+roles.recheck(mmu_notifier_retry_cache)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lastput.kernel.rwlock import lockdep_assert_held_rw
 from lastput.kvm.v6.kvm_host import kvm
 from lastput.kvm.v6.options import Kvm6
-from lastput.lang import ptr
+from lastput.lang import ptr, roles
 
 
 def mmu_invalidate_retry(kvm: ptr[kvm], mmu_seq: int) -> bool:
@@ -32,3 +32,6 @@ def mmu_invalidate_retry_gfn(kvm: ptr[kvm], mmu_seq: int, gfn: int) -> bool:
     if under_way and gfn >= kvm.mmu_invalidate_range_start and gfn < kvm.mmu_invalidate_range_end:
         return True
     return Kvm6.retry_seq and kvm.mmu_invalidate_seq != mmu_seq
+
+
+roles.recheck(mmu_invalidate_retry, mmu_invalidate_retry_gfn)
