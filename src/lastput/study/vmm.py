@@ -114,16 +114,9 @@ def task(s: Setup, name: str, vmm: Vmm) -> Any:
     return s.static(task_struct, f"task_{name}", mm=vmm.mm, active_mm=vmm.mm, files=vmm.files)
 
 
-def _vm(make: Any, s: Setup, mm: Any) -> Any:
-    vm = make(kvm, "kvm", mm=mm)
-    vm.users_count.counter = 1 + Kvm.vcpus
-    vm.memslots = make(kvm_memslots, "memslots", used_slots=1)
-    slot = vm.memslots.memslots[0]
-    slot.base_gfn = arch_ram_base()
-    slot.npages = Mm.pages
-    for i in range(Kvm.vcpus):
-        vm.vcpus[i] = make(kvm_vcpu, f"vcpu{i}", kvm=vm)
-    vm.mmu_notifier.ops = s.static(
+def callbacks(s: Setup) -> Any:
+    """kvm_mmu_notifier_ops."""
+    return s.static(
         mmu_notifier_ops,
         "kvm_mmu_notifier_ops",
         release=kvm_mmu_notifier_release,
@@ -135,6 +128,18 @@ def _vm(make: Any, s: Setup, mm: Any) -> Any:
         invalidate_range_start=kvm_mmu_notifier_invalidate_range_start,
         invalidate_range_end=kvm_mmu_notifier_invalidate_range_end,
     )
+
+
+def _vm(make: Any, s: Setup, mm: Any) -> Any:
+    vm = make(kvm, "kvm", mm=mm)
+    vm.users_count.counter = 1 + Kvm.vcpus
+    vm.memslots = make(kvm_memslots, "memslots", used_slots=1)
+    slot = vm.memslots.memslots[0]
+    slot.base_gfn = arch_ram_base()
+    slot.npages = Mm.pages
+    for i in range(Kvm.vcpus):
+        vm.vcpus[i] = make(kvm_vcpu, f"vcpu{i}", kvm=vm)
+    vm.mmu_notifier.ops = callbacks(s)
     hlist_add_head_rcu(vm.mmu_notifier.hlist, mm.mmu_notifier_mm.list)
     vm_list.first = vm
     return vm
