@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
+from lastput.kernel.fs_types import callback_head
 from lastput.kernel.hlist import hlist_node
 from lastput.kernel.lock_types import mutex
 from lastput.kernel.mm_types import mm_struct, page
@@ -62,6 +63,8 @@ class mmu_notifier_ops:
     invalidate_range: const[Callable[[ptr[mmu_notifier], ptr[mm_struct], int, int], None]]
     invalidate_range_start: const[Callable[[ptr[mmu_notifier], ptr[mm_struct], int, int], None]]
     invalidate_range_end: const[Callable[[ptr[mmu_notifier], ptr[mm_struct], int, int], None]]
+    free_notifier: const[Callable[[ptr[mmu_notifier]], None]]
+    """Of notifiers that are got and put (Linux 5.4, kernel/mmu_notifier_get.py)."""
     free_root: const[Callable[[ptr[mmu_notifier], ptr[mm_struct]], None]]
     """Not the kernel's: the second callback of design D3."""
 
@@ -70,6 +73,10 @@ class mmu_notifier_ops:
 class mmu_notifier:
     hlist: hlist_node
     ops: const[ptr[mmu_notifier_ops]]
+    mm: const[ptr[mm_struct]]
+    users: Annotated[int, upto(7)]
+    rcu: callback_head
+    """These three: of notifiers that are got and put."""
     mutex: mutex
     """Not the kernel's: designs D2a only."""
 

@@ -19,6 +19,7 @@ WHERE = {
     "kvm/pairs": ("lastput.study.pairs_scenario", "pairs"),
     "kvm/vcpu-vs-exit": ("lastput.study.vcpu_vs_exit", "vcpu_vs_exit"),
     "kvm/create": ("lastput.study.create_vm", "create_vm"),
+    "kvm/dirty-log": ("lastput.study.dirty_log", "dirty_log"),
     "mm/events": ("lastput.study.events", "events"),
     "mm/reclaim": ("lastput.study.events", "reclaim"),
     "mm/ageing": ("lastput.study.events", "ageing"),
@@ -54,6 +55,7 @@ WHERE = {
     "kvm/v6-vma-vs-fault": ("lastput.study.v6_blocks", "vma_vs_fault"),
     "users/amdkfd": ("lastput.study.users_amdkfd", "amdkfd"),
     "users/sva": ("lastput.study.users_sva", "sva"),
+    "users/get-put": ("lastput.study.users_get_put", "get_put"),
 }
 """Module and attribute of each scenario."""
 

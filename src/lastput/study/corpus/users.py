@@ -68,8 +68,8 @@ ENTRIES = (
         "takes a reference to nobody's address space and queues a work, which finds it freed.",
         read="the patch (May 2022) and its follow-up for putting the mm in the callback; Linux 5.18, 5.19",
         left_out="splitting, restoring and migrating ranges; the driver's list notifier, whose release stops "
-        "the GPU: the interval's callback does that here. A last mmput in the callback, which is a bug of "
-        "the first fix, is cut short: the language has no recursion. In this model that fix also "
+        "the GPU: the interval's callback does that here. What a last mmput in the callback "
+        "would do is cut short, and never happens here: the queued work has a reference. In this model that fix also "
         "leaves the GPU's entry when reclaim comes between the last mmput and the release.",
         before=Run(
             "users/amdkfd",
@@ -94,16 +94,6 @@ ENTRIES = (
                     "assertion",
                     "free_page_frame",
                     story=(("owner", "mmput"), ("reclaim", "svm_range_cpu_invalidate_pagetables")),
-                ),
-            ),
-            Run(
-                "users/amdkfd",
-                "fa582c6f3684",
-                {"maps": False},
-                expect=violated(
-                    "lock-recursion",
-                    "mmput_in_callback",
-                    story=(("reclaim", "svm_range_cpu_invalidate_pagetables"), ("owner", "mmput")),
                 ),
             ),
             Run("users/amdkfd", "v6.16"),
