@@ -69,8 +69,8 @@ ENTRIES = (
         read="the patch (May 2022) and its follow-up for putting the mm in the callback; Linux 5.18, 5.19",
         left_out="splitting, restoring and migrating ranges; the driver's list notifier, whose release stops "
         "the GPU: the interval's callback does that here. What a last mmput in the callback "
-        "would do is cut short, and never happens here: the queued work has a reference. In this model that fix also "
-        "leaves the GPU's entry when reclaim comes between the last mmput and the release.",
+        "would do is cut short, and never happens here: the queued work has a reference. In this "
+        "model that fix also leaves the GPU's entry when reclaim comes between last mmput and release.",
         before=Run(
             "users/amdkfd",
             "v5.18",
