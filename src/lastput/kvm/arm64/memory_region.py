@@ -6,6 +6,7 @@ They run in a task that has the VM's address space and holds its file.
 from __future__ import annotations
 
 from lastput.kernel.mm_types import page
+from lastput.kernel.mutex import mutex_lock, mutex_unlock
 from lastput.kernel.preempt import might_sleep
 from lastput.kernel.spinlock import cond_resched_lock, lockdep_assert_held, spin_lock, spin_unlock
 from lastput.kernel.srcu import srcu_read_lock, srcu_read_unlock
@@ -138,13 +139,15 @@ def kvm_mmu_write_protect_pt_masked(kvm: ptr[kvm], gfn: int) -> None:
 def kvm_vm_ioctl_get_dirty_log(kvm: ptr[kvm]) -> None:
     """Hand out which pages were written, and watch for the next write to each of them.
 
-    Source: Linux 4.12, virt/kvm/kvm_main.c: kvm_get_dirty_log_protect.
+    Source: Linux 4.12, virt/kvm/arm/arm.c: kvm_vm_ioctl_get_dirty_log; kvm_get_dirty_log_protect.
     """
+    mutex_lock(kvm.slots_lock)
     slot = first_memslot(kvm)
     spin_lock(kvm.mmu_lock)
     for i in range(slot.npages):
         if kvm.dirty_bitmap[i]:
             kvm.dirty_bitmap[i] = False
-            witness.unlogged &= ~(1 << i)
             kvm_mmu_write_protect_pt_masked(kvm, slot.base_gfn + i)
+            witness.unlogged &= ~(1 << i)  # userspace copies the page after this
     spin_unlock(kvm.mmu_lock)
+    mutex_unlock(kvm.slots_lock)
