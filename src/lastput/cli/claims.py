@@ -1,4 +1,4 @@
-"""`lastput claims`: what people said of this code, settled by experiments."""
+"""`lastput claims`: what people said of this code, settled by experiments; and the designs compared."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lastput.cli import experiments, terminal
+from lastput.cli.tables import TABLES
 from lastput.lang.errors import UsageError
 from lastput.report import claims as text
 from lastput.report.json import experiment_value
@@ -19,49 +20,56 @@ if TYPE_CHECKING:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the claims asked for, print them, and return 0 if every exhibit is as expected."""
+    """Run what is asked for, print it, and return 0 if every experiment is as expected."""
     from lastput.study.claims import claims
 
     processes = experiments.jobs(args.jobs)
-    chosen = _chosen(args.claims, claims())
+    names = list(dict.fromkeys(name.lower() for name in args.claims))
+    chosen = _chosen(names, claims())
+    tables = [name for name in TABLES if name in names or not names]
     runs = [exhibit.run for claim in chosen for exhibit in claim.exhibits]
-    found = experiments.run_all(runs, processes=processes, fresh=args.fresh)
+    runs += [run for name in tables for run in TABLES[name].runs()]
+    counting = "costs" in tables
+    found = experiments.run_all(runs, processes=processes, fresh=args.fresh, costs=counting)
     if args.json:
-        terminal.say(json.dumps(_value(chosen, found), indent=2) + "\n")
+        terminal.say(json.dumps(_value(chosen, tables, found), indent=2) + "\n")
         return found.status
+    style = style_for(sys.stdout)
     for claim in chosen:
-        lines = text.brief(claim, found.by_run, style_for(sys.stdout), commands=bool(args.claims))
+        lines = text.brief(claim, found.by_run, style, commands=bool(names))
         terminal.say("\n".join(lines) + "\n\n")
+    for name in tables:
+        lines = TABLES[name].text(found, style, bool(names))
+        terminal.say("\n".join(line.rstrip() for line in lines) + "\n\n")
     terminal.say(found.last_lines())
     return found.status
 
 
-def _chosen(names: list[str], known: Sequence[Claim]) -> list[Claim]:
-    """The claims that `names` name; all if none."""
+def _chosen(names: Sequence[str], known: Sequence[Claim]) -> list[Claim]:
+    """The claims that `names` name; all if there is no name at all."""
     by_name = {claim.number.lower(): claim for claim in known}
     for name in names:
-        if name.lower() not in by_name:
-            raise UsageError(f"there is no claim {name}: use one of {', '.join(c.number for c in known)}")
-    return [by_name[name.lower()] for name in dict.fromkeys(names)] or list(known)
+        if name not in by_name and name not in TABLES:
+            listed = ", ".join([*(claim.number for claim in known), *TABLES])
+            raise UsageError(f"there is no claim {name.upper()}: use one of {listed}")
+    return [by_name[name] for name in names if name in by_name] if names else list(known)
 
 
-def _value(chosen: Sequence[Claim], found: experiments.Found) -> dict[str, Any]:
+def _value(chosen: Sequence[Claim], tables: Sequence[str], found: experiments.Found) -> dict[str, Any]:
+    value: dict[str, Any] = {"schema": 1, "claims": [_claim(claim, found) for claim in chosen]}
+    return {**value, **{name: TABLES[name].value(found) for name in tables}, "missing": found.missing}
+
+
+def _claim(claim: Claim, found: experiments.Found) -> dict[str, Any]:
     return {
-        "schema": 1,
-        "claims": [
-            {
-                "number": claim.number,
-                "who": claim.who,
-                "sentence": claim.sentence,
-                "verdict": text.verdict(claim, found.by_run),
-                "correction": claim.correction,
-                "exhibits": [
-                    {"shows": exhibit.shows, **experiment_value(found.by_run[id(exhibit.run)])}
-                    for exhibit in claim.exhibits
-                    if id(exhibit.run) in found.by_run
-                ],
-            }
-            for claim in chosen
+        "number": claim.number,
+        "who": claim.who,
+        "sentence": claim.sentence,
+        "verdict": text.verdict(claim, found.by_run),
+        "correction": claim.correction,
+        "exhibits": [
+            {"shows": exhibit.shows, **experiment_value(found.by_run[id(exhibit.run)])}
+            for exhibit in claim.exhibits
+            if id(exhibit.run) in found.by_run
         ],
-        "missing": found.missing,
     }

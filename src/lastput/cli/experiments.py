@@ -15,6 +15,7 @@ from lastput.report.experiments import tally
 from lastput.report.style import style_for
 
 if TYPE_CHECKING:
+    from lastput.study.costs_table import Row
     from lastput.study.experiment import Run
     from lastput.study.settle import Settled
 
@@ -24,6 +25,7 @@ class Found:
     """What the experiments came to, by `id(run)`, and how many are missing after Ctrl-C."""
 
     by_run: dict[int, Settled] = field(default_factory=dict)
+    costs: list[Row] = field(default_factory=list)
     missing: int = 0
     seconds: float = 0.0
 
@@ -50,8 +52,8 @@ def jobs(text: str | None) -> int | None:
     return int(text)
 
 
-def run_all(runs: Sequence[Run], *, processes: int | None, fresh: bool) -> Found:
-    """Settle every run; Ctrl-C leaves the rest out."""
+def run_all(runs: Sequence[Run], *, processes: int | None, fresh: bool, costs: bool = False) -> Found:
+    """Settle every run, and count what designs cost if asked to; Ctrl-C leaves the rest out."""
     from lastput.study.settle import settle
 
     found = Found()
@@ -63,9 +65,19 @@ def run_all(runs: Sequence[Run], *, processes: int | None, fresh: bool) -> Found
             for settled in settle(runs, jobs=processes, fresh=fresh):
                 found.by_run[id(settled.run)] = settled
                 live.phase(f"{len(found.by_run)} of {len(runs)} experiments, last {settled.run.scenario}")
+            if costs:
+                _count(found, live)
         except KeyboardInterrupt:
             terminal.complain("lastput: interrupted; what is known so far:")
     interrupt.settled()
     found.missing = len({id(run) for run in runs}) - len(found.by_run)
     found.seconds = time.perf_counter() - began
     return found
+
+
+def _count(found: Found, live: Live) -> None:
+    from lastput.study.costs_table import table
+
+    for row in table():
+        found.costs.append(row)
+        live.phase(f"costs of {row.design}, {row.path.name}")

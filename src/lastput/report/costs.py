@@ -1,0 +1,50 @@
+"""What designs cost, as a table: per path, designs of the same cost share a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from lastput.report.layout import listing, wrapped
+from lastput.report.style import Style
+
+if TYPE_CHECKING:
+    from lastput.study.costs_table import Row
+
+HEADINGS = ("loads", "stores", "branches", "atomics", "locks", "sections", "GPs")
+"""In the order of `lastput.simulate.meter.NAMES`."""
+INDENT = 4
+
+
+def table(rows: Sequence[Row], style: Style) -> list[str]:
+    """A block for each path; every count is `smallest-largest` over all executions."""
+    lines: list[str] = []
+    for name in dict.fromkeys(row.path.name for row in rows):
+        lines += ["", style.strong(f"{name:<24}" + "".join(f"{heading:>8}" for heading in _short()))]
+        alike: dict[Any, list[str]] = {}
+        for row in rows:
+            if row.path.name == name:
+                key = (row.costs.least, row.costs.most, row.costs.executed)
+                alike.setdefault(key, []).append(row.design)
+        for (least, most, executed), designs in alike.items():
+            lines += _row(listing(designs), least, most, executed)
+    return lines
+
+
+def _short() -> tuple[str, ...]:
+    return tuple(heading[:7] for heading in HEADINGS)
+
+
+def _row(label: str, least: Sequence[int], most: Sequence[int], executed: bool) -> list[str]:
+    cells = [span(low, high) for low, high in zip(least, most, strict=True)] if executed else []
+    numbers = "".join(f"{cell:>8}" for cell in cells) if cells else "  never from entry to exit"
+    parts = wrapped(label, indent=" " * 2, hanging="  ", width=24)
+    first = f"{parts[-1]:<24}{numbers}"
+    return [*parts[:-1], first]
+
+
+def span(low: int, high: int) -> str:
+    """`12`, `12-31`, or `12-...` where it may go on for ever."""
+    if high < 0:
+        return f"{low}-..."
+    return str(low) if low == high else f"{low}-{high}"
