@@ -44,7 +44,6 @@ from lastput.study.age_vs_exit import (
     vm_is_gone,
 )
 
-
 TOUCH: dict[str, Value] = {"arch": "x86", "passes": 2, "reclaim": "unmap", "count_mappings": False}
 
 

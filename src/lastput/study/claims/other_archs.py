@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from lastput.lang.options import Value
 from lastput.study.claims.claim import Claim, Exhibit
 from lastput.study.experiment import Run, violated
 
-BOTH = {"fd": "handed", "pins": 1, "passes": 0}
+BOTH: dict[str, Value] = {"fd": "handed", "pins": 1, "passes": 0}
 """The last reference to the VM and the last user of the memory may go at the same time."""
 
 CLAIMS = (
