@@ -2,6 +2,9 @@
 
 kvm_host     what a VM is made of (memory only)
 kvm_main     the part every architecture shares: files, last put, notifier callbacks
+kvm_create   a VM is made, or not
+memslots     memory slots change while the guest runs
+async_pf     asynchronous page faults, as far as lifetimes go
 arch         from there to the architecture of `Kvm.arch`
 witness      what properties ask about a VM
 device       devices of a VM: memory, and their end; device_ioctl: making and using them

@@ -131,7 +131,7 @@ vm_list = static(kvm_list)
 def kvm_memslots_of(kvm: ptr[kvm]) -> ptr[kvm_memslots]:
     """The slots in force; read inside kvm->srcu, or with slots_lock, or when the VM has no user left.
 
-    Source: Linux 4.14, include/linux/kvm_host.h: kvm_memslots, __kvm_memslots.
+    Source: Linux 4.14, include/linux/kvm_host.h: kvm_memslots.
     """
     with atomic():
         if Kvm.slots_check:
@@ -152,7 +152,7 @@ def first_memslot(kvm: ptr[kvm]) -> ptr[kvm_memory_slot]:
 def gfn_to_hva(kvm: ptr[kvm], gfn: int) -> int:
     """Address in the owner's memory of a guest page; -1 outside of the slot, or if it is on its way out.
 
-    Source: Linux 4.12, virt/kvm/kvm_main.c: gfn_to_memslot, __gfn_to_hva_many.
+    Source: Linux 4.12, virt/kvm/kvm_main.c.
     """
     slot = first_memslot(kvm)
     offset = gfn - slot.base_gfn

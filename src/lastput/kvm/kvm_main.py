@@ -121,7 +121,7 @@ def fdget(fd: int) -> ptr[file]:
     """The file of an ioctl, with a reference for as long as it runs. `Kvm.fdget` takes that away.
 
     The kernel does without the reference where nobody shares the table: nobody can close it then.
-    Source: Linux 4.12, fs/file.c, include/linux/file.h.
+    Source: Linux 4.12, include/linux/file.h.
     """
     if Kvm.fdget:
         return fget(fd)

@@ -94,7 +94,7 @@ def kvm_set_memory_region(kvm: ptr[kvm], change: int, base_gfn: int) -> int:
 def kvm_vm_ioctl_set_memory_region(fd: int, change: int, base_gfn: int) -> int:
     """ioctl(fd, KVM_SET_USER_MEMORY_REGION): the file is held, the address space must be the VM's own.
 
-    Source: Linux 4.12, virt/kvm/kvm_main.c: kvm_vm_ioctl, kvm_vm_ioctl_set_memory_region.
+    Source: Linux 4.12, virt/kvm/kvm_main.c.
     """
     filp = fdget(fd)
     if not filp:

@@ -57,7 +57,7 @@ def stage2_unmap_vm(kvm: ptr[kvm]) -> None:
     """KVM_ARM_VCPU_INIT again: unmap all RAM, so that the guest starts from clean memory.
 
     mmap_sem, which the kernel holds for reading to look at the areas of the slot, is left out.
-    Source: Linux 4.12, virt/kvm/arm/mmu.c: stage2_unmap_vm, stage2_unmap_memslot.
+    Source: Linux 4.12, virt/kvm/arm/mmu.c.
     """
     srcu_read_lock(kvm.srcu)
     spin_lock(kvm.mmu_lock)
@@ -70,7 +70,7 @@ def stage2_unmap_vm(kvm: ptr[kvm]) -> None:
 def stage2_wp_pmds(pud: ptr[pud_t], addr: int, end: int) -> None:
     """Write-protect blocks and ptes under a table of pmds.
 
-    Source: Linux 4.12, virt/kvm/arm/mmu.c: stage2_wp_pmds, stage2_wp_ptes.
+    Source: Linux 4.12, virt/kvm/arm/mmu.c.
     """
     table = pud.val
     while addr < end:
@@ -129,8 +129,7 @@ def kvm_mmu_wp_memory_region(kvm: ptr[kvm]) -> None:
 def kvm_mmu_write_protect_pt_masked(kvm: ptr[kvm], gfn: int) -> None:
     """Write-protect one page that userspace has just been told is dirty. Holds mmu_lock.
 
-    Source: Linux 4.12, virt/kvm/arm/mmu.c: kvm_mmu_write_protect_pt_masked,
-    kvm_arch_mmu_enable_log_dirty_pt_masked.
+    Source: Linux 4.12, virt/kvm/arm/mmu.c.
     """
     lockdep_assert_held(kvm.mmu_lock)
     stage2_wp_range(kvm, gfn, gfn + 1)
@@ -139,7 +138,7 @@ def kvm_mmu_write_protect_pt_masked(kvm: ptr[kvm], gfn: int) -> None:
 def kvm_vm_ioctl_get_dirty_log(kvm: ptr[kvm]) -> None:
     """Hand out which pages were written, and watch for the next write to each of them.
 
-    Source: Linux 4.12, virt/kvm/arm/arm.c: kvm_vm_ioctl_get_dirty_log; kvm_get_dirty_log_protect.
+    Source: Linux 4.12, virt/kvm/arm/arm.c.
     """
     mutex_lock(kvm.slots_lock)
     slot = first_memslot(kvm)

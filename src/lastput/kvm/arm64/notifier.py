@@ -83,7 +83,7 @@ def kvm_test_age_hva_handler(kvm: ptr[kvm], gpa: int) -> bool:
 def kvm_test_age_hva(kvm: ptr[kvm], hva: int) -> bool:
     """Whether a page was accessed. The range is empty until cf2d23e0bac9: the answer is always no.
 
-    Source: Linux 4.12, virt/kvm/arm/mmu.c: kvm_test_age_hva, handle_hva_to_gpa.
+    Source: Linux 4.12, virt/kvm/arm/mmu.c.
     """
     if Arm.age_guard and not arch_pgd(kvm):
         return False
@@ -100,7 +100,7 @@ def kvm_test_age_hva(kvm: ptr[kvm], hva: int) -> bool:
 def kvm_unmap_hva_range(kvm: ptr[kvm], start: int, end: int) -> None:
     """Unmap a range. The walk may break mmu_lock, and tests arch.pgd itself after that.
 
-    Source: Linux 4.12, virt/kvm/arm/mmu.c: kvm_unmap_hva_range, kvm_unmap_hva_handler.
+    Source: Linux 4.12, virt/kvm/arm/mmu.c.
     """
     if Arm.unmap_guard and not arch_pgd(kvm):
         return
@@ -122,7 +122,7 @@ def kvm_unmap_hva(kvm: ptr[kvm], hva: int) -> None:
 def kvm_set_spte_hva(kvm: ptr[kvm], hva: int, page: ptr[page]) -> None:
     """The host maps another page at `hva`, read-only; stage 2 follows where it has a table.
 
-    Source: Linux 4.12, virt/kvm/arm/mmu.c: kvm_set_spte_hva, kvm_set_spte_handler.
+    Source: Linux 4.12, virt/kvm/arm/mmu.c.
     """
     if Arm.unmap_guard and not arch_pgd(kvm):
         return

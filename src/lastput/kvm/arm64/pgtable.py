@@ -120,7 +120,7 @@ def pmd_addr_end(addr: int, end: int) -> int:
 def stage2_pgd_none(pgd: ptr[pgd_t]) -> bool:
     """Whether a pgd entry is empty: never, with a folded pud.
 
-    Source: Linux 4.12, arch/arm64/include/asm/stage2_pgtable-nopud.h, stage2_pgtable.h.
+    Source: Linux 4.12, arch/arm64/include/asm/stage2_pgtable.h.
     """
     return Stage2.levels == 4 and not pgd.val
 
@@ -128,7 +128,7 @@ def stage2_pgd_none(pgd: ptr[pgd_t]) -> bool:
 def stage2_pud_offset(pgd: ptr[pgd_t]) -> ptr[pud_t]:
     """The pud entry under a pgd entry: with a folded pud, the same place.
 
-    Source: Linux 4.12, arch/arm64/include/asm/stage2_pgtable-nopud.h, stage2_pgtable.h.
+    Source: Linux 4.12, arch/arm64/include/asm/stage2_pgtable.h.
     """
     if Stage2.levels == 4:
         return reinterpret(pud_page, pgd.val).pud[0]

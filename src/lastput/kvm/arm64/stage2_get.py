@@ -71,7 +71,7 @@ def stage2_get_pmd(kvm: ptr[kvm], cache: bool, addr: int) -> ptr[pmd_t]:
 def pmd_thp_or_huge(pmd: ptr[pmd_t]) -> bool:
     """Whether the entry maps a block.
 
-    Source: Linux 4.12, virt/kvm/arm/mmu.c: kvm_pmd_huge, pmd_thp_or_huge.
+    Source: Linux 4.12, virt/kvm/arm/mmu.c.
     """
     return Mm.huge and pmd.block.page != NULL
 
