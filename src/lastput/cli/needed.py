@@ -65,8 +65,10 @@ def _whole(args: argparse.Namespace) -> tuple[Subject, Whole]:
             return subject, found
         if found.result.verdict == "incomplete":
             raise Unsettled(f"variant {variant} is incomplete as it is: {reason(found.result)}")
-    which = f"variant {one} is" if one else "every variant is"
-    raise UsageError(f"{which} violated as it is: `lastput needed` asks what a variant that holds rests on")
+    which = f"variant {variant} is" if one else "every variant is"
+    violation = found.result.violation
+    what = f"{violation.kind} in {violation.function}".removesuffix(" in ") if violation else ""
+    raise UsageError(f"{which} violated as it is ({what}): a removal says something where all holds")
 
 
 def _settled(
