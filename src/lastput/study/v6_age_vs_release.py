@@ -86,14 +86,14 @@ def release_runs_beside_ageing() -> bool:
 @scenario(
     name="kvm/v7.3-age-vs-release",
     variants={
-        "v6.1": V6_1,
-        "v6.12": V6_12,
-        "v7.3": V7_3,
-        "no-guard": with_(V7_3, age_guard=False, unmap_guard=False),
-        "no-age-guard": with_(V7_3, age_guard=False),
-        "v6.1-no-guard": with_(V6_1, age_guard=False, unmap_guard=False),
-        "lockless": with_(V7_3, lockless_aging=True),
-        "lockless-once": with_(V7_3, lockless_aging=True, age_pgt_once=True),
+        "v6.1": with_(V6_1, pages=2),
+        "v6.12": with_(V6_12, pages=2),
+        "v7.3": with_(V7_3, pages=2),
+        "no-guard": with_(V7_3, pages=2, age_guard=False, unmap_guard=False),
+        "no-age-guard": with_(V7_3, pages=2, age_guard=False),
+        "v6.1-no-guard": with_(V6_1, pages=2, age_guard=False, unmap_guard=False),
+        "lockless": with_(V7_3, pages=2, lockless_aging=True),
+        "lockless-once": with_(V7_3, pages=2, lockless_aging=True, age_pgt_once=True),
     },
     options=(Age6, Mm, Kvm6, Arm6, Notifiers),
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from lastput.study.corpus.entry import Entry
 from lastput.study.experiment import Run, violated
 
-AGE = "kvm/v7.3-age-vs-release"
 UNMAP = "kvm/v6-unmap-vs-release"
 FAULT = "kvm/v7.3-fault-vs-invalidate"
 TABLE = "kvm/v6-table-vs-walk"
