@@ -8,8 +8,8 @@ The host either pages out (one invalidate_page, after the primary entry has gone
 (a range, start before and end after). Nobody closes anything; each task lets go of the address space
 when it is done, and the last one tears it down.
 
-Default: two vcpus, one page that the guest has not touched yet, one event. Also checked with two pages,
-and with two accesses of each vcpu.
+Default: two vcpus, one page that the guest has not touched yet, one event. Also checked with one vcpu and
+two pages, or two accesses.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ for new slots at the same time; the test of the address space is what keeps it o
 kvm/memslot-vs-fault: a thread of the process deletes the slot while a vcpu faults in a page of it. Once
 the ioctl is back, stage 2 maps nothing of it.
 
-Defaults: two pages; in the second, two vcpus. Also checked with move=1.
+Defaults: two pages; in the second, one page and two vcpus. Also checked with move=1.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ Two facts keep that from happening, one for each way in which stage 2 is freed: 
 address space than the VM's, so that its task is a user of it (exit); it holds its file, and the file the
 VM (unregister). `--set mm_test=0` with `runner=foreign`, and `--set fdget=0`, take them away.
 
-Default: one vcpu, one page that is not mapped yet, no kvm_run mapped. Also checked with two pages.
+Default: one vcpu, one page that is not mapped yet, no kvm_run mapped.
 """
 
 from __future__ import annotations
