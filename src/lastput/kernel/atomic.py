@@ -26,7 +26,10 @@ class atomic_t:
 
 
 def atomic_inc(v: ptr[atomic_t]) -> None:
-    """Take one more reference; the caller holds one already."""
+    """Take one more reference; the caller holds one already.
+
+    Source: Linux 4.12, arch/arm64/include/asm/atomic.h.
+    """
     with atomic():
         if Counts.checked and v.counter == 0:
             violation("warning", "refcount_t: addition on 0; use-after-free")
@@ -34,7 +37,10 @@ def atomic_inc(v: ptr[atomic_t]) -> None:
 
 
 def atomic_inc_not_zero(v: ptr[atomic_t]) -> bool:
-    """Take a reference unless the last one is gone; says whether it was taken."""
+    """Take a reference unless the last one is gone; says whether it was taken.
+
+    Source: Linux 4.12, include/linux/atomic.h.
+    """
     with atomic():
         if v.counter == 0:
             return False
@@ -43,7 +49,10 @@ def atomic_inc_not_zero(v: ptr[atomic_t]) -> bool:
 
 
 def atomic_dec_and_test(v: ptr[atomic_t]) -> bool:
-    """Drop a reference; true when it was the last."""
+    """Drop a reference; true when it was the last.
+
+    Source: Linux 4.12, arch/arm64/include/asm/atomic.h.
+    """
     with atomic():
         if v.counter == 0:
             violation("warning", "refcount_t: underflow; use-after-free")

@@ -15,7 +15,10 @@ from lastput.lang import NULL, atomic
 
 
 def exit_mm() -> None:
-    """Stop using the address space; the CPU keeps the structure until the final switch."""
+    """Stop using the address space; the CPU keeps the structure until the final switch.
+
+    Source: Linux 4.12, kernel/exit.c.
+    """
     task = current()
     mm = task.mm
     if mm:
@@ -25,7 +28,10 @@ def exit_mm() -> None:
 
 
 def finish_task_switch() -> None:
-    """The next task runs; the dead one's lazy reference goes (kernel/sched/core.c)."""
+    """The next task runs; the dead one's lazy reference goes.
+
+    Source: Linux 4.12, kernel/sched/core.c.
+    """
     mm = current().active_mm
     if mm:
         mmdrop(mm)

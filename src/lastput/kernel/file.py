@@ -48,15 +48,28 @@ delayed_fput_list = static(delayed_list)
 
 
 def get_file(f: ptr[file]) -> None:
+    """Take one more reference to a file; the caller has one.
+
+    Source: Linux 4.12, include/linux/fs.h.
+    """
     atomic_inc(f.f_count)
 
 
 def __fput(f: ptr[file]) -> None:
+    """The last reference is gone: call `release`, and free the file. Nothing else that is undone here
+    concerns these models.
+
+    Source: Linux 4.12, fs/file_table.c.
+    """
     f.f_op.release(f)
     kfree(f)
 
 
 def ____fput(work: ptr[callback_head]) -> None:
+    """Task work that does what __fput does.
+
+    Source: Linux 4.12, fs/file_table.c.
+    """
     __fput(container_of(work, file, lambda f: f.fu_rcuhead))
 
 
@@ -104,7 +117,10 @@ def delayed_fput() -> None:
 
 
 def fget(fd: int) -> ptr[file]:
-    """The file behind `fd`, with a reference; NULL if there is none."""
+    """The file behind `fd`, with a reference; NULL if there is none.
+
+    Source: Linux 4.12, fs/file.c.
+    """
     files = current().files
     with atomic():
         found = files.fd[fd]
@@ -187,7 +203,10 @@ def take_fd(files: ptr[files_struct], fd: int) -> ptr[file]:
 
 
 def sys_close(fd: int) -> None:
-    """close(2), up to the return to user space: the caller runs task work there."""
+    """close(2), up to the return to user space: the caller runs task work there.
+
+    Source: Linux 4.12, fs/open.c.
+    """
     found = take_fd(current().files, fd)
     if found:
         fput(found)
@@ -206,7 +225,10 @@ def do_close_on_exec(files: ptr[files_struct]) -> None:
 
 
 def put_files_struct(files: ptr[files_struct]) -> None:
-    """Drop a reference to a descriptor table; the last one closes every descriptor."""
+    """Drop a reference to a descriptor table; the last one closes every descriptor.
+
+    Source: Linux 4.12, fs/file.c.
+    """
     if atomic_dec_and_test(files.count):
         for fd in range(files.max_fds):
             found = take_fd(files, fd)
@@ -216,6 +238,10 @@ def put_files_struct(files: ptr[files_struct]) -> None:
 
 
 def exit_files() -> None:
+    """The task lets go of its descriptor table.
+
+    Source: Linux 4.12, fs/file.c.
+    """
     task = current()
     files = task.files
     if files:

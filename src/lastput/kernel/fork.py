@@ -24,6 +24,10 @@ CLONE_FILES = 0x400
 
 
 def __mmput(mm: ptr[mm_struct]) -> None:
+    """The last user is gone: tear the address space down, and drop the users' common mm_count.
+
+    Source: Linux 4.12, kernel/fork.c.
+    """
     if Mm.scanners and Scan.exit_first:
         mm_slot_exit(mm)  # ksm_exit, khugepaged_exit
     exit_mmap(mm)
@@ -33,7 +37,10 @@ def __mmput(mm: ptr[mm_struct]) -> None:
 
 
 def mmput(mm: ptr[mm_struct]) -> None:
-    """Drop an `mm_users`; the last one tears the address space down. May sleep."""
+    """Drop an `mm_users`; the last one tears the address space down. May sleep.
+
+    Source: Linux 4.12, kernel/fork.c.
+    """
     might_sleep()
     if atomic_dec_and_test(mm.mm_users):
         __mmput(mm)

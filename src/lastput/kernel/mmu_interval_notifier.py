@@ -205,14 +205,20 @@ def mn_itree_release(subscriptions: ptr[mmu_notifier_mm]) -> None:
 
 
 def mn_itree_range_start(mm: ptr[mm_struct], start: int, end: int) -> None:
-    """The intervals' part of mmu_notifier_invalidate_range_start: before the list's."""
+    """The intervals' part of mmu_notifier_invalidate_range_start: before the list's.
+
+    Source: Linux 7.3, mm/mmu_notifier.c: __mmu_notifier_invalidate_range_start.
+    """
     subscriptions = mm.mmu_notifier_mm
     if subscriptions and subscriptions.has_itree:
         mn_itree_invalidate(subscriptions, start, end, MMU_NOTIFY_UNMAP)
 
 
 def mn_itree_range_end(mm: ptr[mm_struct]) -> None:
-    """The intervals' part of mmu_notifier_invalidate_range_end: before the list's."""
+    """The intervals' part of mmu_notifier_invalidate_range_end: before the list's.
+
+    Source: Linux 7.3, mm/mmu_notifier.c: __mmu_notifier_invalidate_range_end.
+    """
     subscriptions = mm.mmu_notifier_mm
     if subscriptions and subscriptions.has_itree:
         mn_itree_inv_end(subscriptions)
@@ -291,6 +297,8 @@ def wait_for_end(subscriptions: ptr[mmu_notifier_mm], seq: int) -> None:
 
     Before 319561669a59 (Linux 5.18) the number was read without the lock, and so could be seen to
     change before mn_itree_inv_end had done with the deferred list.
+
+    Source: Linux 7.3, mm/mmu_notifier.c: mmu_interval_seq_released.
     """
     might_sleep()
     if Interval.released_locked:

@@ -169,7 +169,10 @@ def __mmu_notifier_unregister(mn: ptr[mmu_notifier], mm: ptr[mm_struct]) -> None
 
 
 def mmu_notifier_unregister(mn: ptr[mmu_notifier], mm: ptr[mm_struct]) -> None:
-    """Remove `mn` while the address space may live on. No callback of `mn` runs after this."""
+    """Remove `mn` while the address space may live on. No callback of `mn` runs after this.
+
+    Source: Linux 4.12, mm/mmu_notifier.c.
+    """
     if Notifiers.design == "v3.5":
         unregister_before_3_6(mn, mm)
     elif Notifiers.design == "D1":

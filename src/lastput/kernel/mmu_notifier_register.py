@@ -46,7 +46,10 @@ mm_all_locks_mutex = static(mutex)
 
 
 def signal_pending() -> bool:
-    """Whether a signal waits for the task: both answers, where `Register.signals` says so."""
+    """Whether a signal waits for the task: both answers, where `Register.signals` says so.
+
+    Source: Linux 4.12, include/linux/sched/signal.h.
+    """
     return Register.signals and choose(2) == 1
 
 
@@ -101,7 +104,10 @@ def mm_drop_all_locks(mm: ptr[mm_struct]) -> None:
 
 
 def add_notifier(mn: ptr[mmu_notifier], mm: ptr[mm_struct], spare: ptr[mmu_notifier_mm]) -> None:
-    """Put `mn` on the list, which `spare` becomes if there is none. With all locks held."""
+    """Put `mn` on the list, which `spare` becomes if there is none. With all locks held.
+
+    Source: Linux 4.12, mm/mmu_notifier.c: do_mmu_notifier_register.
+    """
     if not mm.mmu_notifier_mm:
         mm.mmu_notifier_mm = spare
         spare = NULL

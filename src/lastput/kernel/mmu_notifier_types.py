@@ -95,7 +95,10 @@ waits = static(wait_counts)
 
 
 def hlist_entry(node: ptr[hlist_node]) -> ptr[mmu_notifier]:
-    """The notifier that embeds a list node."""
+    """The notifier that embeds a list node.
+
+    Source: Linux 4.12, include/linux/list.h.
+    """
     return container_of(node, mmu_notifier, lambda m: m.hlist)
 
 

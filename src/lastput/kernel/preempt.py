@@ -10,10 +10,18 @@ from lastput.lang import violation
 
 
 def preempt_disable() -> None:
+    """Enter an atomic context; contexts nest.
+
+    Source: Linux 4.12, include/linux/preempt.h.
+    """
     current().preempt_count += 1
 
 
 def preempt_enable() -> None:
+    """Leave the innermost atomic context. No switch to another task is due here: any step may be one.
+
+    Source: Linux 4.12, include/linux/preempt.h.
+    """
     current().preempt_count -= 1
 
 

@@ -31,6 +31,10 @@ def down_read_fair(sem: ptr[rw_semaphore]) -> None:
 
 
 def down_read(sem: ptr[rw_semaphore]) -> None:
+    """Wait until no writer has `sem`, and take it for reading. May sleep.
+
+    Source: Linux 4.12, kernel/locking/rwsem.c.
+    """
     might_sleep()
     if Rwsem.fair:
         down_read_fair(sem)
@@ -44,6 +48,10 @@ def down_read(sem: ptr[rw_semaphore]) -> None:
 
 
 def up_read(sem: ptr[rw_semaphore]) -> None:
+    """Give back what down_read took.
+
+    Source: Linux 4.12, kernel/locking/rwsem.c.
+    """
     with atomic():
         if (sem.readers >> this_thread()) & 1 == 0:
             violation("lock-owner", "up_read: this task is no reader")
@@ -54,6 +62,10 @@ def up_read(sem: ptr[rw_semaphore]) -> None:
 
 
 def down_write(sem: ptr[rw_semaphore]) -> None:
+    """Wait until nobody has `sem`, and take it for writing. May sleep.
+
+    Source: Linux 4.12, kernel/locking/rwsem.c.
+    """
     might_sleep()
     me = this_thread() + 1
     if Rwsem.fair:
@@ -72,6 +84,10 @@ def down_write(sem: ptr[rw_semaphore]) -> None:
 
 
 def up_write(sem: ptr[rw_semaphore]) -> None:
+    """Give back what down_write took.
+
+    Source: Linux 4.12, kernel/locking/rwsem.c.
+    """
     with atomic():
         if sem.writer != this_thread() + 1:
             violation("lock-owner", "up_write: this task is not the writer")

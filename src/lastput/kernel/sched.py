@@ -43,5 +43,8 @@ class task_struct:
 
 
 def current() -> ptr[task_struct]:
-    """The running task."""
+    """The running task.
+
+    Source: Linux 4.12, arch/arm64/include/asm/current.h.
+    """
     return this_task(task_struct)

@@ -13,6 +13,10 @@ from lastput.lang import BUG_ON, NULL, kfree, ptr, roles
 
 
 def mmgrab(mm: ptr[mm_struct]) -> None:
+    """Keep the structure, not the address space: one more `mm_count`.
+
+    Source: Linux 4.12, include/linux/sched/mm.h.
+    """
     atomic_inc(mm.mm_count)
 
 
@@ -25,7 +29,10 @@ def mmget_not_zero(mm: ptr[mm_struct]) -> bool:
 
 
 def mmu_notifier_mm_destroy(mm: ptr[mm_struct]) -> None:
-    """mm/mmu_notifier.c: no notifier may be left when the structure dies."""
+    """No notifier may be left when the structure dies.
+
+    Source: Linux 4.12, mm/mmu_notifier.c: __mmu_notifier_mm_destroy.
+    """
     notifiers = mm.mmu_notifier_mm
     if notifiers:
         BUG_ON(not hlist_empty(notifiers.list))
@@ -34,11 +41,19 @@ def mmu_notifier_mm_destroy(mm: ptr[mm_struct]) -> None:
 
 
 def __mmdrop(mm: ptr[mm_struct]) -> None:
+    """Free the structure. Its top-level page table, which goes with it, is part of it here.
+
+    Source: Linux 4.12, kernel/fork.c.
+    """
     mmu_notifier_mm_destroy(mm)
     kfree(mm)
 
 
 def mmdrop(mm: ptr[mm_struct]) -> None:
+    """Drop an `mm_count`; the last one frees the structure.
+
+    Source: Linux 4.12, include/linux/sched/mm.h.
+    """
     if atomic_dec_and_test(mm.mm_count):
         __mmdrop(mm)
 

@@ -13,6 +13,10 @@ from lastput.lang import atomic, await_, choose, ptr, roles, this_thread, violat
 
 
 def spin_lock(lock: ptr[spinlock_t]) -> None:
+    """Wait until nobody has `lock`, and take it. The context is atomic until spin_unlock.
+
+    Source: Linux 4.12, include/linux/spinlock.h.
+    """
     me = this_thread() + 1
     with atomic():
         await_(lambda: lock.owner == 0 or lock.owner == me, holders=lambda: (1 << lock.owner) >> 1)
@@ -23,6 +27,10 @@ def spin_lock(lock: ptr[spinlock_t]) -> None:
 
 
 def spin_unlock(lock: ptr[spinlock_t]) -> None:
+    """Give `lock` back.
+
+    Source: Linux 4.12, include/linux/spinlock.h.
+    """
     with atomic():
         if lock.owner != this_thread() + 1:
             violation("lock-owner", "spin_unlock: this task does not hold the lock")
@@ -31,7 +39,10 @@ def spin_unlock(lock: ptr[spinlock_t]) -> None:
 
 
 def lockdep_assert_held(lock: ptr[spinlock_t]) -> None:
-    """A violation unless the running task holds `lock`."""
+    """A violation unless the running task holds `lock`.
+
+    Source: Linux 4.12, include/linux/lockdep.h.
+    """
     if lock.owner != this_thread() + 1:
         violation("warning", "lockdep_assert_held: this task does not hold the lock")
 
@@ -42,6 +53,8 @@ def cond_resched_lock(lock: ptr[spinlock_t]) -> bool:
     The kernel does it when somebody waits for the lock or the CPU is wanted (kernel/sched/core.c,
     `__cond_resched_lock`). Neither can be ruled out, so both answers are explored. It is a sleeping
     function but for `lock` itself.
+
+    Source: Linux 4.12, include/linux/sched.h.
     """
     if current().preempt_count != 1:
         violation("sleep-in-atomic", "cond_resched_lock called with another lock held")

@@ -45,7 +45,10 @@ class srcu_struct:
 
 
 def srcu_read_lock(ssp: ptr[srcu_struct]) -> None:
-    """Enter a read section of `ssp`; sections nest, twice at most in the model."""
+    """Enter a read section of `ssp`; sections nest, twice at most in the model.
+
+    Source: Linux 4.12, include/linux/srcu.h.
+    """
     me = 1 << this_thread()
     with atomic():
         if ssp.readers & me:
@@ -56,7 +59,10 @@ def srcu_read_lock(ssp: ptr[srcu_struct]) -> None:
 
 
 def srcu_read_unlock(ssp: ptr[srcu_struct]) -> None:
-    """Leave the innermost read section; leaving the outermost counts for every grace period under way."""
+    """Leave the innermost read section; leaving the outermost counts for every grace period under way.
+
+    Source: Linux 4.12, include/linux/srcu.h.
+    """
     me = 1 << this_thread()
     with atomic():
         if ssp.readers & me == 0:
@@ -133,7 +139,10 @@ def srcu_barrier(ssp: ptr[srcu_struct]) -> None:
 
 
 def cleanup_srcu_struct(ssp: ptr[srcu_struct]) -> None:
-    """The domain goes away: a reader, a grace period or a callback left in it is a violation."""
+    """The domain goes away: a reader, a grace period or a callback left in it is a violation.
+
+    Source: Linux 4.12, kernel/rcu/srcutree.c.
+    """
     with atomic():
         in_use = ssp.readers != 0 or busy(ssp.callbacks)
         for i in range(GRACE_PERIODS):

@@ -24,7 +24,10 @@ EINVAL = 22
 
 
 def kvm_dup_memslots(old: ptr[kvm_memslots]) -> ptr[kvm_memslots]:
-    """A copy of the array, which nobody sees yet."""
+    """A copy of the array, which nobody sees yet.
+
+    Source: Linux 4.12, virt/kvm/kvm_main.c: __kvm_set_memory_region.
+    """
     with atomic():
         new = kzalloc(kvm_memslots)
         new.used_slots = old.used_slots

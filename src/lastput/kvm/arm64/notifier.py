@@ -44,7 +44,10 @@ def kvm_age_hva_handler(kvm: ptr[kvm], gpa: int) -> bool:
 
 
 def age_slots(kvm: ptr[kvm], start: int, end: int) -> bool:
-    """handle_hva_to_gpa with kvm_age_hva_handler."""
+    """handle_hva_to_gpa with kvm_age_hva_handler.
+
+    Source: Linux 4.12, virt/kvm/arm/mmu.c: handle_hva_to_gpa.
+    """
     young = False
     slot = first_memslot(kvm)
     hva = first_page(slot, start)

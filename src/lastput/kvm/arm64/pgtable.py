@@ -97,23 +97,42 @@ class pgd_pages:
 
 
 def stage2_pgd_index(addr: int) -> int:
+    """Which entry of the pgd covers `addr`.
+
+    Source: Linux 4.12, arch/arm64/include/asm/stage2_pgtable.h.
+    """
     return addr // PGD_SPAN
 
 
 def stage2_pmd_index(addr: int) -> int:
+    """Which entry of its table of pmds covers `addr`.
+
+    Source: Linux 4.12, arch/arm64/include/asm/pgtable.h: pmd_index.
+    """
     return addr // PTRS_PER_PTE % PTRS_PER_PMD
 
 
 def pte_index(addr: int) -> int:
+    """Which entry of its table of ptes covers `addr`.
+
+    Source: Linux 4.12, arch/arm64/include/asm/pgtable.h.
+    """
     return addr % PTRS_PER_PTE
 
 
 def stage2_pgd_addr_end(addr: int, end: int) -> int:
-    """First address of the next pgd entry, or `end`."""
+    """First address of the next pgd entry, or `end`.
+
+    Source: Linux 4.12, arch/arm64/include/asm/stage2_pgtable.h.
+    """
     return min((addr // PGD_SPAN + 1) * PGD_SPAN, end)
 
 
 def pmd_addr_end(addr: int, end: int) -> int:
+    """First address of the next pmd entry, or `end`.
+
+    Source: Linux 4.12, arch/arm64/include/asm/stage2_pgtable.h: stage2_pmd_addr_end.
+    """
     return min((addr // PTRS_PER_PTE + 1) * PTRS_PER_PTE, end)
 
 
@@ -147,7 +166,10 @@ def pmd_table_of(pmd: ptr[pmd_t], addr: int) -> ptr[pmd_page]:
 
 def alloc_pte_page() -> ptr[pte_page]:
     """An empty table. The kernel takes it from a cache that was filled before mmu_lock was taken, so
-    that it can neither fail nor sleep here; what is left in the cache concerns nobody else."""
+    that it can neither fail nor sleep here; what is left in the cache concerns nobody else.
+
+    Source: Linux 4.12, virt/kvm/arm/mmu.c: mmu_memory_cache_alloc.
+    """
     with atomic():
         table = kzalloc(pte_page)
         table._refcount.counter = 1
@@ -155,7 +177,10 @@ def alloc_pte_page() -> ptr[pte_page]:
 
 
 def alloc_pmd_page() -> ptr[pmd_page]:
-    """An empty table, from the cache."""
+    """An empty table, from the cache.
+
+    Source: Linux 4.12, virt/kvm/arm/mmu.c: mmu_memory_cache_alloc.
+    """
     with atomic():
         table = kzalloc(pmd_page)
         table._refcount.counter = 1
@@ -163,7 +188,10 @@ def alloc_pmd_page() -> ptr[pmd_page]:
 
 
 def alloc_pud_page() -> ptr[pud_page]:
-    """An empty table, from the cache."""
+    """An empty table, from the cache.
+
+    Source: Linux 4.12, virt/kvm/arm/mmu.c: mmu_memory_cache_alloc.
+    """
     with atomic():
         table = kzalloc(pud_page)
         table._refcount.counter = 1
@@ -171,28 +199,52 @@ def alloc_pud_page() -> ptr[pud_page]:
 
 
 def get_pte_page(table: ptr[pte_page]) -> None:
+    """One more entry of a table of ptes is in use.
+
+    Source: Linux 4.12, include/linux/mm.h: get_page.
+    """
     atomic_inc(table._refcount)
 
 
 def get_pmd_page(table: ptr[pmd_page]) -> None:
+    """One more entry of a table of pmds is in use.
+
+    Source: Linux 4.12, include/linux/mm.h: get_page.
+    """
     atomic_inc(table._refcount)
 
 
 def get_pud_page(table: ptr[pud_page]) -> None:
+    """One more entry of a table of puds is in use.
+
+    Source: Linux 4.12, include/linux/mm.h: get_page.
+    """
     atomic_inc(table._refcount)
 
 
 def put_pte_page(table: ptr[pte_page]) -> None:
+    """One entry less; the last reference frees the table.
+
+    Source: Linux 4.12, include/linux/mm.h: put_page.
+    """
     if atomic_dec_and_test(table._refcount):
         kfree(table)
 
 
 def put_pmd_page(table: ptr[pmd_page]) -> None:
+    """One entry less; the last reference frees the table.
+
+    Source: Linux 4.12, include/linux/mm.h: put_page.
+    """
     if atomic_dec_and_test(table._refcount):
         kfree(table)
 
 
 def put_pud_page(table: ptr[pud_page]) -> None:
+    """One entry less; the last reference frees the table.
+
+    Source: Linux 4.12, include/linux/mm.h: put_page.
+    """
     if atomic_dec_and_test(table._refcount):
         kfree(table)
 

@@ -96,7 +96,10 @@ def free_table(table: ptr[loongarch_ptes]) -> None:
 
 
 def flush_table(kvm: ptr[kvm], index: int) -> ptr[loongarch_ptes]:
-    """Clear every entry of one table and take it out of the root: kvm_ptw_leaf with _KVM_FLUSH_PGTABLE."""
+    """Clear every entry of one table and take it out of the root: kvm_ptw_leaf with _KVM_FLUSH_PGTABLE.
+
+    Source: Linux 7.1, arch/loongarch/kvm/mmu.c: kvm_ptw_leaf.
+    """
     table = kvm.pgd.table[index]
     if table:
         for i in range(PTRS_PER_PTE):

@@ -19,7 +19,10 @@ from lastput.lang import WARN_ON, kfree, kzalloc, ptr
 
 
 def wait_for_invalidations(kvm: ptr[kvm]) -> None:
-    """Sleep until mn_active_invalidate_count is 0. Holds mn_invalidate_lock, and drops it to sleep."""
+    """Sleep until mn_active_invalidate_count is 0. Holds mn_invalidate_lock, and drops it to sleep.
+
+    Source: Linux 6.1, virt/kvm/kvm_main.c: kvm_swap_active_memslots.
+    """
     prepare_to_wait(kvm.mn_memslots_update_rcuwait)
     while kvm.mn_active_invalidate_count != 0:
         witness6.swap_waits = True
@@ -65,7 +68,10 @@ def kvm_set_memslot(kvm: ptr[kvm], slots: ptr[kvm_memslots]) -> None:
 
 
 def invalidation_begins(kvm: ptr[kvm]) -> None:
-    """The first part of kvm_mmu_notifier_invalidate_range_start: slots do not change from here on."""
+    """The first part of kvm_mmu_notifier_invalidate_range_start: slots do not change from here on.
+
+    Source: Linux 6.1, virt/kvm/kvm_main.c: kvm_mmu_notifier_invalidate_range_start.
+    """
     if Kvm6.memslot_update == "rwsem":
         down_read_slots(kvm.mmu_notifier_slots_lock)
     else:
@@ -75,7 +81,10 @@ def invalidation_begins(kvm: ptr[kvm]) -> None:
 
 
 def invalidation_ends(kvm: ptr[kvm]) -> None:
-    """The last part of kvm_mmu_notifier_invalidate_range_end: slots may change, wake who wants to."""
+    """The last part of kvm_mmu_notifier_invalidate_range_end: slots may change, wake who wants to.
+
+    Source: Linux 6.1, virt/kvm/kvm_main.c: kvm_mmu_notifier_invalidate_range_end.
+    """
     if Kvm6.memslot_update == "rwsem":
         up_read_slots(kvm.mmu_notifier_slots_lock)
     else:
@@ -91,7 +100,10 @@ def invalidation_ends(kvm: ptr[kvm]) -> None:
 
 
 def forget_invalidations(kvm: ptr[kvm]) -> None:
-    """Part of kvm_destroy_vm, after the notifier is gone: the end of an invalidation may never have come."""
+    """Part of kvm_destroy_vm, after the notifier is gone: the end of an invalidation may never have come.
+
+    Source: Linux 6.1, virt/kvm/kvm_main.c: kvm_destroy_vm.
+    """
     WARN_ON(waitqueue_active(kvm.mn_memslots_update_rcuwait))
     if Kvm6.warn_in_progress and kvm.mn_active_invalidate_count == 0:
         WARN_ON(kvm.mmu_invalidate_in_progress != 0)

@@ -40,7 +40,10 @@ def mmu_notifier_to_kvm(mn: ptr[mmu_notifier]) -> ptr[kvm]:
 
 
 def lock_mmu(kvm: ptr[kvm], shared: bool) -> None:
-    """KVM_MMU_LOCK: always the write lock in the kernel."""
+    """KVM_MMU_LOCK: always the write lock in the kernel.
+
+    Source: Linux 6.1, virt/kvm/kvm_mm.h: KVM_MMU_LOCK.
+    """
     if shared:
         read_lock(kvm.mmu_lock)
     else:
@@ -48,7 +51,10 @@ def lock_mmu(kvm: ptr[kvm], shared: bool) -> None:
 
 
 def unlock_mmu(kvm: ptr[kvm], shared: bool) -> None:
-    """KVM_MMU_UNLOCK."""
+    """KVM_MMU_UNLOCK.
+
+    Source: Linux 6.1, virt/kvm/kvm_mm.h: KVM_MMU_UNLOCK.
+    """
     if shared:
         read_unlock(kvm.mmu_lock)
     else:

@@ -25,7 +25,10 @@ RELOAD = 2
 
 
 def find_sp(kvm: ptr[kvm], gfn: int, level: int) -> ptr[kvm_mmu_page]:
-    """for_each_valid_sp: the page in use for `gfn`; NULL if there is none. One step, under mmu_lock."""
+    """for_each_valid_sp: the page in use for `gfn`; NULL if there is none. One step, under mmu_lock.
+
+    Source: Linux 4.14, arch/x86/kvm/mmu.c: for_each_valid_sp.
+    """
     found: ptr[kvm_mmu_page] = NULL
     with atomic():
         for i in range(NR_SHADOW_PAGES):

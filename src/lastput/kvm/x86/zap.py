@@ -29,7 +29,10 @@ BATCH_ZAP_PAGES = 1
 
 
 def list_add(sp: ptr[kvm_mmu_page], pages: ptr[page_list]) -> None:
-    """Put a page first (one step, under mmu_lock)."""
+    """Put a page first (one step, under mmu_lock).
+
+    Source: Linux 4.14, include/linux/list.h.
+    """
     with atomic():
         if pages.page[NR_SHADOW_PAGES - 1]:
             violation("range", "more shadow pages than the model has room for")
@@ -39,7 +42,10 @@ def list_add(sp: ptr[kvm_mmu_page], pages: ptr[page_list]) -> None:
 
 
 def list_del(sp: ptr[kvm_mmu_page], pages: ptr[page_list]) -> None:
-    """Take a page out (one step, under mmu_lock)."""
+    """Take a page out (one step, under mmu_lock).
+
+    Source: Linux 4.14, include/linux/list.h.
+    """
     with atomic():
         found = False
         for i in range(NR_SHADOW_PAGES):

@@ -26,6 +26,9 @@ def kvm_nested_s2_unmap(kvm: ptr[kvm], may_block: bool) -> None:
 
 
 def free_nested_mmus(kvm: ptr[kvm]) -> None:
-    """The first part of kvm_arch_flush_shadow_all: no vcpu runs, so that none of them is in use."""
+    """The first part of kvm_arch_flush_shadow_all: no vcpu runs, so that none of them is in use.
+
+    Source: Linux 7.3, arch/arm64/kvm/nested.c: kvm_arch_flush_shadow_all.
+    """
     for i in range(Arm6.nested):
         kvm_free_stage2_pgd(kvm, kvm.arch.arm64.nested_mmus[i])

@@ -20,12 +20,18 @@ LAST = 1
 
 
 def top_index(addr: int) -> int:
-    """Position of `addr` in the top-level table."""
+    """Position of `addr` in the top-level table.
+
+    Source: Linux 6.1, arch/arm64/kvm/hyp/pgtable.c: kvm_pgtable_idx.
+    """
     return addr // PTRS_PER_PTE
 
 
 def last_index(addr: int) -> int:
-    """Position of `addr` in its last-level table."""
+    """Position of `addr` in its last-level table.
+
+    Source: Linux 6.1, arch/arm64/kvm/hyp/pgtable.c: kvm_pgtable_idx.
+    """
     return addr % PTRS_PER_PTE
 
 

@@ -60,7 +60,10 @@ def kvm_tdp_mmu_alloc_root(kvm: ptr[kvm], number: int) -> None:
 
 
 def set_leaf(sptep: ptr[tdp_spte], page: ptr[page]) -> bool:
-    """Store a last-level entry over an absent one; false if somebody has frozen or set it (cmpxchg)."""
+    """Store a last-level entry over an absent one; false if somebody has frozen or set it (cmpxchg).
+
+    Source: Linux 7.3, arch/x86/kvm/mmu/tdp_mmu.c: tdp_mmu_map_handle_target_level.
+    """
     with atomic():
         if sptep.removed or sptep.page:
             return False

@@ -44,7 +44,10 @@ def kvm_set_pfn_accessed(page: ptr[page]) -> None:
 
 
 def clear_leaf(sptep: ptr[tdp_spte], removed: bool) -> None:
-    """Exchange a last-level entry for an absent one, and hand on what it knew (handle_changed_spte)."""
+    """Exchange a last-level entry for an absent one, and hand on what it knew (handle_changed_spte).
+
+    Source: Linux 7.3, arch/x86/kvm/mmu/tdp_mmu.c: handle_changed_spte.
+    """
     with atomic():  # xchg
         page = sptep.page
         sptep.page = NULL
