@@ -37,7 +37,7 @@ class StateReader:
         frames = thread.frames[::-1]
         place = (tuple(map(self._position, frames)), thread.operation.kind)
         values = tuple(
-            tuple(_number(frame.f_locals.get(name)) for name in names)
+            tuple(self._number(frame.f_locals.get(name)) for name in names)
             for frame, names in zip(frames, self._needed(thread.spec.index, place), strict=True)
             if names
         )
@@ -52,6 +52,11 @@ class StateReader:
             ]
         return self._names[thread, place]
 
+    def _number(self, value: Any) -> int | None:
+        if isinstance(value, types.FunctionType):
+            return self.program.world.function_id(value)
+        return None if value is None else number(value)
+
     def _position(self, frame: types.FrameType) -> Position:
         line, column = _ends(frame.f_code)[frame.f_lasti // 2]
         return (self.program.by_code[frame.f_code].original, line or 0, column or 0)
@@ -65,7 +70,3 @@ def _ends(code: types.CodeType) -> list[tuple[int | None, int | None]]:
     CPython moves that for chains of attributes that span lines.
     """
     return [(end_line, end_column) for _, end_line, _, end_column in code.co_positions()]
-
-
-def _number(value: Any) -> int | None:
-    return None if value is None else number(value)
