@@ -16,6 +16,9 @@ variants are designs (kernel/mmu_notifier_designs.py), the option `property` say
     touch      taking an entry down does not write to a page that is free
     dead       nobody waits for ever
     end        who saw the start of an invalidation sees its end, or is no longer registered
+
+By default one user of one page: what matters is who removes it. Also checked with two users and two pages:
+D0 (stale) and D2b (uaf).
 """
 
 from __future__ import annotations
