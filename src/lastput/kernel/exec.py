@@ -49,7 +49,7 @@ def de_thread() -> None:
 def exec_mmap(mm: ptr[mm_struct]) -> None:
     """Go over to `mm`, then let go of the old address space: perhaps as its last user.
 
-    mmap_sem of the old one, taken for a pending core dump, is left out.
+    mmap_sem of the old one, taken for a pending core dump, is left out: nobody dumps core here.
 
     Source: Linux 4.12, fs/exec.c.
     """

@@ -3,7 +3,7 @@
 Whoever looks up a page must keep the address space alive: every look-up asserts that it has a user. The
 scanners (mm_slot.py) hold none; of them it is asked that exit_mmap waits.
 mmap_sem is taken where somebody takes it for writing. Signals, and the retry that drops mmap_sem while
-a page is read from disk, are left out.
+a page is read from disk, are left out: both end a look-up that has found nothing yet.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Huge pages: one entry that maps all of guest memory (Linux 4.12, mm/huge_memory.c).
 
 A compound page is one object here: its tail pages have no count of their own in the kernel either. The
-split of the compound page itself, which needs that nobody holds it, is left out: only the entry splits.
+split of the compound page itself, which needs that nobody holds it, is left out: only the entry splits,
+which is what secondary MMUs are told of.
 """
 
 from __future__ import annotations

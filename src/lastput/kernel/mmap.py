@@ -127,7 +127,7 @@ def unmap_region(mm: ptr[mm_struct], vma: ptr[vm_area_struct]) -> None:
 
 
 def do_munmap(mm: ptr[mm_struct]) -> None:
-    """Unmap guest memory, unless it is gone already. Splitting of areas is left out.
+    """Unmap guest memory, unless it is gone already. Splitting of areas is left out: it goes whole.
 
     Source: Linux 4.12, mm/mmap.c: vm_munmap.
     """

@@ -182,7 +182,10 @@ def mn_itree_inv_end(subscriptions: ptr[mmu_notifier_mm]) -> None:
 
 
 def mn_itree_invalidate(subscriptions: ptr[mmu_notifier_mm], start: int, end: int, event: int) -> None:
-    """Tell every interval that the range meets. Blockable only: the OOM reaper is left out.
+    """Tell every interval that the range meets.
+
+    Blockable only: the OOM reaper, for which a callback that would sleep refuses, is left out. That is a
+    bound of this model: what a refusal leaves behind is not looked at.
 
     Source: Linux 7.3, mm/mmu_notifier.c.
     """

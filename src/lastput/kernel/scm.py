@@ -1,7 +1,7 @@
 """Descriptors sent over a socket: SCM_RIGHTS (Linux 4.12, net/core/scm.c, net/unix/af_unix.c).
 
 A message in flight holds a reference to the file. One message at a time, with one file in it; garbage
-collection of sockets that are in flight themselves is left out.
+collection of sockets that are in flight themselves is left out: it puts files as a receiver does.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A worker is a daemon thread: one of them makes an ordered queue, two run two wor
 queued once at most; it may be queued again while it runs, but never runs twice at a time. The worker
 does not touch a work once its function has begun, so the function may free it.
 
-Delayed works, drain and destroy are left out. Which worker is next is left open.
+Delayed works, drain and destroy are left out: no model uses them. Which worker is next is left open.
 """
 
 from __future__ import annotations

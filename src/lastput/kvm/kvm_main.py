@@ -191,7 +191,7 @@ def kvm_mmu_notifier_release(mn: ptr[mmu_notifier], mm: ptr[mm_struct]) -> None:
 def kvm_mmu_notifier_clear_flush_young(
     mn: ptr[mmu_notifier], mm: ptr[mm_struct], start: int, end: int
 ) -> bool:
-    """Test and clear. The flush of remote TLBs that follows is left out.
+    """Test and clear. The flush of remote TLBs that follows is left out: the guest's walk has no TLB here.
 
     Source: Linux 4.12, virt/kvm/kvm_main.c.
     """

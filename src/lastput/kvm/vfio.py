@@ -128,7 +128,7 @@ def kvm_vfio_set_attr(dev: ptr[kvm_device], attr: int) -> int:
 
 
 def kvm_vfio_create(dev: ptr[kvm_device]) -> int:
-    """No group yet. That a VM has one such device at most is left out.
+    """No group yet. That a VM has one such device at most is left out: scenarios make one.
 
     Source: Linux 6.6, virt/kvm/vfio.c.
     """

@@ -106,7 +106,8 @@ def hmm_range_fault(mm: ptr[mm_struct], address: int) -> ptr[page]:
     """The page at `address`, faulted in if need be, without a reference: it may be gone at once.
 
     The entry is read without the page-table lock. That the kernel gives up early when it notices an
-    invalidation (mmu_interval_check_retry) is left out.
+    invalidation (mmu_interval_check_retry) is left out: it saves work, and the caller asks
+    again under its lock.
 
     Source: Linux 5.8, mm/hmm.c.
     """

@@ -216,7 +216,7 @@ def dereg_mr(mr: ptr[mlx5_ib_mr]) -> None:
 
 
 def dereg_implicit_mr(imr: ptr[mlx5_ib_mr]) -> None:
-    """A parent goes, and with it the children that are left. Its own notifier is left out.
+    """A parent goes, and with it the children that are left. Its own notifier is left out: it maps nothing.
 
     Source: Linux 6.13, drivers/infiniband/hw/mlx5/odp.c: mlx5_ib_free_odp_mr.
     """

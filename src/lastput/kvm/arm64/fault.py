@@ -117,7 +117,9 @@ def user_mem_abort(vcpu: ptr[kvm_vcpu], gpa: int, hva: int) -> int:
 
 
 def handle_access_fault(vcpu: ptr[kvm_vcpu], gpa: int) -> None:
-    """Make a mapped page young again. kvm_set_pfn_accessed, outside the lock, is left out.
+    """Make a mapped page young again.
+
+    kvm_set_pfn_accessed, which follows outside of the lock, is left out: pages have no such flag here.
 
     Source: Linux 4.12, virt/kvm/arm/mmu.c.
     """

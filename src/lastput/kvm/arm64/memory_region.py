@@ -116,7 +116,10 @@ def stage2_wp_range(kvm: ptr[kvm], addr: int, end: int) -> None:
 
 
 def kvm_mmu_wp_memory_region(kvm: ptr[kvm]) -> None:
-    """Logging begins: write-protect the slot. The final flush of the TLB is left out.
+    """Logging begins: write-protect the slot.
+
+    The final flush of the TLB is left out, each store is one with its own: a bound, what the guest writes
+    between the two is not looked at.
 
     Source: Linux 4.12, virt/kvm/arm/mmu.c.
     """

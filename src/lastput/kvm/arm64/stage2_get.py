@@ -29,8 +29,8 @@ from lastput.lang import NULL, at, ptr, reinterpret
 def stage2_get_pud(kvm: ptr[kvm], cache: bool, addr: int) -> ptr[pud_t]:
     """The pud entry. arch.pgd is not tested: a NULL one gives NULL plus the index.
 
-    With a folded pud the pgd entry is never none, so `cache` finds no use at this level. The kernel
-    warns when it is none; with four levels every first fault under an entry would. Left out.
+    With a folded pud the pgd entry is never none, so `cache` finds no use at this level. That the
+    kernel warns when it is none is left out: with four levels every first fault under an entry would.
 
     Source: Linux 4.12, virt/kvm/arm/mmu.c.
     """

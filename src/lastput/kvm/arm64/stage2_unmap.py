@@ -1,7 +1,8 @@
 """Take stage-2 entries and tables down (Linux 4.12, virt/kvm/arm/mmu.c).
 
 An entry is cleared, the TLB is told, then the table that held it is put; a table that has become
-empty goes the same way, one level up. Cache maintenance of unmapped pages is left out.
+empty goes the same way, one level up. Cache maintenance of unmapped pages is left out: it changes
+no entry and no count.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What LoongArch adds to a VM (Linux 7.1, arch/loongarch/include/asm/kvm_host.h).
 
-Two levels: the root, and tables of entries. Huge pages and dirty logging are left out.
+Two levels: the root, and tables of entries. Huge pages and dirty logging are left out: that
+is a bound of this model.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """A vcpu runs the guest (Linux 4.14, arch/x86/kvm/mmu.c, x86.c), with two-dimensional paging.
 
 The guest only touches pages; hardware sets the accessed bit. The MMU's walk is one step. The fast path
-for entries that are present, and the limit on the number of shadow pages, are left out.
+for entries that are present, and the limit on the number of shadow pages, are left out: the one
+changes bits of an entry that is still there (cmpxchg), the other zaps as kvm_mmu_prepare_zap_page does.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Shadow stage 2 of guest hypervisors (Linux 7.3, arch/arm64/kvm/nested.c).
 
 As many MMUs as `Arm6.nested`, and what a shadow maps is filled by the set-up of a scenario. How vcpus get
-and put an MMU is left out, and so is the array's life: it is part of the VM here.
+and put an MMU is left out, and so is the array's life: it is part of the VM here. Both are bounds: no
+scenario can show a race with them.
 """
 
 from __future__ import annotations

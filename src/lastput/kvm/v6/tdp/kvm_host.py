@@ -2,6 +2,7 @@
 
 Two levels: a root of ROOT_ENTRIES entries, and tables of one entry, which maps a page. Huge pages,
 dirty logging, the second address space (SMM) and shadow pages beside the TDP MMU are left out.
+They are bounds: what roots and tables of one size do is what is checked.
 """
 
 from __future__ import annotations
