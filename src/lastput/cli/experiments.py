@@ -66,7 +66,7 @@ def run_all(runs: Sequence[Run], *, processes: int | None, fresh: bool, costs: b
                 found.by_run[id(settled.run)] = settled
                 live.phase(f"{len(found.by_run)} of {len(runs)} experiments, last {settled.run.scenario}")
             if costs:
-                _count(found, live)
+                _count(found, live, processes)
         except KeyboardInterrupt:
             terminal.complain("lastput: interrupted; what is known so far:")
     interrupt.settled()
@@ -75,9 +75,9 @@ def run_all(runs: Sequence[Run], *, processes: int | None, fresh: bool, costs: b
     return found
 
 
-def _count(found: Found, live: Live) -> None:
+def _count(found: Found, live: Live, processes: int | None) -> None:
     from lastput.study.costs_table import table
 
-    for row in table():
+    for row in table(processes):
         found.costs.append(row)
         live.phase(f"costs of {row.design}, {row.path.name}")

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import os
-import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -29,6 +26,7 @@ from lastput.lang.scenario import Scenario
 from lastput.needed.removals import Ran, Removal, find
 from lastput.report.fingerprint import fingerprint
 from lastput.result import Limits, Result
+from lastput.study.pool import cores, processes
 from lastput.study.settle import own_digest
 
 Answer = Literal["needed", "redundant", "incomplete", "not tried"]
@@ -138,7 +136,7 @@ def settle(
             yield i, known
         else:
             todo[i] = path
-    jobs = min(jobs or len(os.sched_getaffinity(0)), max(1, len(todo) // WORTH_A_PROCESS))
+    jobs = min(jobs or cores(), max(1, len(todo) // WORTH_A_PROCESS))
     done = _here(subject, removals, todo) if jobs == 1 else _apart(subject, removals, todo, jobs)
     for i, trial in done:
         if trial.answer != "incomplete":
@@ -159,18 +157,13 @@ def _here(
 def _apart(
     subject: Subject, removals: Sequence[Removal], todo: Mapping[int, Path | None], jobs: int
 ) -> Iterator[tuple[int, Trial]]:
-    context = multiprocessing.get_context("spawn")
-    plain = (subject.target, subject.variant, dict(subject.settings), subject.timeout)
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_prepare, initargs=plain)
     room = available() // (jobs + 1)
-    try:
+    with processes(
+        jobs, _prepare, subject.target, subject.variant, dict(subject.settings), subject.timeout
+    ) as pool:
         waiting = {pool.submit(_attempt_there, removals[i], room): i for i in todo}
         for future in as_completed(waiting):
             yield waiting[future], future.result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for child in multiprocessing.active_children():
-            child.terminate()
 
 
 _subject: list[Subject] = []
@@ -178,7 +171,6 @@ _subject: list[Subject] = []
 
 
 def _prepare(target: str, variant: str, settings: dict[str, Value], timeout: float | None) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for us
     from lastput.cli.target import find as scenario_of
 
     _subject[:] = [Subject(target, scenario_of(target), variant, settings, timeout)]

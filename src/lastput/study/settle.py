@@ -9,11 +9,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import multiprocessing
-import os
-import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +19,7 @@ from lastput import kept
 from lastput.report.fingerprint import fingerprint
 from lastput.result import Result
 from lastput.study.experiment import Run, unexpected
+from lastput.study.pool import cores, processes
 from lastput.study.registry import SCENARIOS
 
 TIMEOUT = 600.0
@@ -61,16 +59,14 @@ def settle(runs: Sequence[Run], *, jobs: int | None = None, fresh: bool = False)
         else:
             todo.setdefault(path, []).append(run)
     groups: list[tuple[Path | None, list[Run]]] = [*todo.items(), *((None, [run]) for run in alone)]
-    yield from _worked_off(groups, jobs or len(os.sched_getaffinity(0)))
+    yield from _worked_off(groups, jobs or cores())
 
 
 def _worked_off(groups: list[tuple[Path | None, list[Run]]], jobs: int) -> Iterator[Settled]:
     if not groups:
         return
-    context = multiprocessing.get_context("spawn")
     jobs = min(jobs, len(groups))
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_prepare)
-    try:
+    with processes(jobs) as pool:
         waiting: dict[Future[Result], tuple[Path | None, list[Run]]] = {
             pool.submit(_check, same[0], jobs): (path, same) for path, same in groups
         }
@@ -81,15 +77,6 @@ def _worked_off(groups: list[tuple[Path | None, list[Run]]], jobs: int) -> Itera
                 kept.save(path, result)
             for run in same:
                 yield Settled(run, result, False)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for child in multiprocessing.active_children():
-            child.terminate()
-
-
-def _prepare() -> None:
-    """Ctrl-C is for the process that waits for us."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _check(run: Run, jobs: int) -> Result:

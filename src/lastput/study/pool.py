@@ -1,0 +1,40 @@
+"""Processes that work beside this one, and end with it."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+
+def cores() -> int:
+    """How many processes can work at a time."""
+    return len(os.sched_getaffinity(0))
+
+
+@contextlib.contextmanager
+def processes(
+    jobs: int, prepare: Callable[..., None] | None = None, *given: Any
+) -> Iterator[ProcessPoolExecutor]:
+    """A pool of `jobs` fresh processes; each begins with `prepare(*given)`.
+
+    However the block is left, KeyboardInterrupt included, they are ended, whatever they are at.
+    """
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(prepare, given))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in multiprocessing.active_children():
+            child.terminate()
+
+
+def _begin(prepare: Callable[..., None] | None, given: tuple[Any, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for us
+    if prepare is not None:
+        prepare(*given)
