@@ -56,7 +56,9 @@ def kvm_phys_addr_ioremap(kvm: ptr[kvm], guest_ipa: int, device: ptr[page], writ
 def stage2_unmap_vm(kvm: ptr[kvm]) -> None:
     """KVM_ARM_VCPU_INIT again: unmap all RAM, so that the guest starts from clean memory.
 
-    mmap_sem, which the kernel holds for reading to look at the areas of the slot, is left out.
+    mmap_sem, which the kernel holds for reading to look at the areas of the slot, is left out: here the
+    slot is unmapped whole.
+
     Source: Linux 4.12, virt/kvm/arm/mmu.c.
     """
     srcu_read_lock(kvm.srcu)
