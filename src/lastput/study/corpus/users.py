@@ -199,8 +199,9 @@ ENTRIES = (
                 "free_implicit_child_mr_work",
                 story=(
                     ("balloon", "destroy_unused_implicit_child_mr"),
-                    ("dereg", "destroy_unused_implicit_child_mr"),
-                    ("worker", "destroy"),
+                    ("balloon", "zap_pte"),
+                    ("balloon", "destroy_unused_implicit_child_mr"),
+                    ("worker", "free_implicit_child_mr_work"),
                     ("worker", "process_one_work"),
                 ),
             ),
