@@ -75,7 +75,7 @@ def hfi1_mmu_rb_insert(handler: ptr[mmu_rb_handler], found: ptr[page]) -> bool:
     if Hfi1.owner_only and current().mm != handler.mm:
         return False
     spin_lock(handler.lock)
-    free = handler.root == NULL
+    free = not handler.root
     if free:
         handler.root = found
     spin_unlock(handler.lock)
