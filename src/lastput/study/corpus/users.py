@@ -234,7 +234,7 @@ ENTRIES = (
                 story=(("dereg", "mlx5_revoke_mr"), ("balloon", "mlx5_ib_invalidate_range")),
             ),
         ),
-        after=Run("users/mlx5", "v6.14", {"implicit": False}),
+        after=Run("users/mlx5", "abb604a1a9c8", {"implicit": False}),
     ),
     Entry(
         number=52,

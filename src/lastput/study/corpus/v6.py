@@ -35,6 +35,7 @@ ENTRIES = (
         ),
         after=Run(UNMAP, "v6.12"),
         more=(
+            Run(UNMAP, "v6.1", {"remember_break": True}),
             Run(UNMAP, "v7.3"),
             Run(
                 UNMAP,
