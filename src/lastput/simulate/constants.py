@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import ast
 import copy
+import functools
+import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -65,6 +67,10 @@ class Folding(Machine):
     def this_task(self, struct: StructDef) -> Any:
         """A thread knows its task."""
         return Pointer(struct, self.spec.task)
+
+
+ROOM = 1 << 15
+"""Of so many pieces of syntax it is remembered what they come to: a function is called in many places."""
 
 
 class Context:
@@ -158,7 +164,7 @@ class Context:
             return UNKNOWN
         names = {n.id: self._name(n.id) for n in ast.walk(node) if isinstance(n, ast.Name)}
         bound = {name: value for name, value in names.items() if not isinstance(value, Unknown)}
-        code = compile(ast.Expression(_plain(node)), "<known>", "eval")
+        code = _code(node)
         try:
             with running_on(self.machine):
                 return eval(code, {**self.rewritten.names.namespace, **bound})
@@ -176,11 +182,13 @@ class _Unnamed(ast.NodeTransformer):
         return value
 
 
-def _plain(node: ast.expr) -> ast.expr:
+@functools.lru_cache(ROOM)
+def _code(node: ast.expr) -> types.CodeType:
     plain: ast.expr = _Unnamed().visit(copy.deepcopy(node))
-    return plain
+    return compile(ast.Expression(plain), "<known>", "eval")
 
 
+@functools.lru_cache(ROOM)
 def _assigned_names(tree: ast.FunctionDef) -> list[str]:
     """Every assignment of a local, by name."""
     return [
@@ -190,6 +198,7 @@ def _assigned_names(tree: ast.FunctionDef) -> list[str]:
     ]
 
 
+@functools.lru_cache(ROOM)
 def _single_assignments(tree: ast.FunctionDef) -> dict[str, ast.expr]:
     """The locals that are assigned by one statement, and what it assigns."""
     names = _assigned_names(tree)
