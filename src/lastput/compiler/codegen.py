@@ -59,6 +59,9 @@ class StepCode(MemoryCode):
         code = list(segment_instructions(segment))
         self._changed = {dst for dst in map(ir.writes, code) if dst is not None}
         self._used = self._changed.union(*(set(ir.reads(i)) for i in code))
+        self._chooses = segment.program is not None and any(isinstance(i, ir.Choose) for i in code)
+        self._event: ll.Value | None = None
+        """The number of the event that happened, where events leave."""
         self._slots: dict[Reg, ll.Value] = {}
         self._made: dict[Block, ll.Block] = {}
         self._work: list[tuple[Block, ll.Value]] = []
@@ -124,28 +127,30 @@ class StepCode(MemoryCode):
 
     def fail_with(self, condition: ll.Value, code: ll.Value) -> None:
         """Leave with the event of number `code` if `condition`."""
-        with self.builder.if_then(condition, likely=False):
-            self._return_event(code)
+        here = self.builder
+        went_well = self.function.append_basic_block("ok")
+        here.cbranch(condition, self._event_exit(code), went_well).set_weights([1, 99])
+        here.position_at_end(went_well)
 
-    def _return_event(self, code: ll.Value) -> None:
-        b = self.builder
-        self._finish(b.or_(b.shl(code, const(8)), const(EVENT)))
+    def _event_exit(self, code: ll.Value) -> ll.Block:
+        """Where event `code` leaves from here: one block for all, of which there are thousands."""
+        if self._event is None:
+            b = ll.IRBuilder(self.function.append_basic_block("event"))
+            self._event = b.phi(I64)
+            self._finish(b, b.or_(b.shl(self._event, const(8)), const(EVENT)))
+        self._event.add_incoming(code, self.builder.block)
+        return self._event.parent
 
     def _stop(self, kind: str, message: str, where: Where) -> None:
         """Leave with an event."""
-        self._return_event(const(self.sites.code(kind, message, where)))
+        self.builder.branch(self._event_exit(const(self.sites.code(kind, message, where))))
 
-    def _finish(self, result: ll.Value) -> None:
+    def _finish(self, b: ll.IRBuilder, result: ll.Value) -> None:
         """Return `result`, unless `choice` was too large for the choices of this path."""
-        b = self.builder
         if self._chooses:
             spent = b.icmp_unsigned("==", b.load(self._left), const(0))
             result = b.select(spent, result, const(0))
         b.ret(result)
-
-    @property
-    def _chooses(self) -> bool:
-        return self.segment.program is not None and has_choice(self.segment)
 
     # -- control -------------------------------------------------------------------------------
 
@@ -200,7 +205,7 @@ class StepCode(MemoryCode):
                 for bits in new:
                     kept = b.or_(kept, bits)
                 b.store(kept, self.word(word))
-        self._finish(const(1))
+        self._finish(self.builder, const(1))
 
     def _do_Jump(self, instr: ir.Jump) -> None:
         self.builder.branch(self._target(instr.target, instr))
