@@ -8,6 +8,9 @@ The host either pages out (one invalidate_page, after the primary entry has gone
 (a range, start before and end after). Nobody closes anything; each task lets go of the address space
 when it is done, and the last one tears it down.
 
+With two tasks that reclaim (reclaimers=2) one of them takes its page twice: were mmu_notifier_seq raised
+without the lock, an update of it could be lost.
+
 Default: two vcpus, one page that the guest has not touched yet, one event. Also checked with one vcpu and
 two pages, or two accesses.
 """
@@ -36,6 +39,12 @@ class Host:
     """Who does what in kvm/fault-vs-invalidate."""
 
     event: str = option("reclaim", "how the host takes the page away", values=("reclaim", "dontneed"))
+    reclaimers: int = option(
+        1,
+        "tasks that reclaim (event=reclaim): one any page, or two one page each, twice and once",
+        low=1,
+        high=2,
+    )
 
 
 def vcpu_thread(number: int) -> None:
@@ -44,12 +53,26 @@ def vcpu_thread(number: int) -> None:
     mmput(current().mm)
 
 
-def kswapd() -> None:
-    """Reclaim pages out a page that nobody has used for long."""
-    page = isolate_lru_page(pick())
+def page_out(index: int) -> None:
+    """Page out a page that nobody has used for long."""
+    page = isolate_lru_page(index)
     if page:
         try_to_unmap(page)
         put_page(page)
+
+
+def kswapd() -> None:
+    """Reclaim; beside another task that reclaims, of the last page only, and once more."""
+    if Host.reclaimers == 1:
+        page_out(pick())
+    else:
+        page_out(Mm.pages - 1)
+        page_out(Mm.pages - 1)
+
+
+def direct_reclaim() -> None:
+    """A task that is short of memory reclaims the first page."""
+    page_out(0)
 
 
 def balloon_thread() -> None:
@@ -86,9 +109,12 @@ def fault_vs_invalidate(s: Setup) -> None:
         s.thread("balloon", balloon_thread, task=task(s, "balloon", vmm))
     else:
         s.thread("kswapd", kswapd, task=s.static(task_struct, "task_kswapd"))
-    s.pool(page, Kvm.vcpus * 2)
-    s.pool(pmd_page, 2)
-    s.pool(pte_page, 2)
+        if Host.reclaimers == 2:
+            s.thread("direct", direct_reclaim, task=s.static(task_struct, "task_direct"))
+    events = 1 if Host.reclaimers == 1 else 3
+    s.pool(page, Kvm.vcpus * (1 + events))
+    s.pool(pmd_page, 1 + events)
+    s.pool(pte_page, 1 + events)
     s.final(lru_is_empty)
     s.final(count_is_zero, vmm.kvm)
     if Kvm.retry_locked:
