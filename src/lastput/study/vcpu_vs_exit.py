@@ -1,14 +1,15 @@
 """A vcpu runs, or the VM's own ioctl maps a device, while everything else goes away.
 
-A thread of the process is inside KVM_RUN, or inside an ioctl of the VM that adds a page of a device to
-stage 2. A sibling closes every descriptor and exits. Another process, which was handed the VM's and the
-vcpu's descriptor, closes them, too. Does anybody whom arm calls "vcpu context" see arch.pgd NULL?
+A thread of the process is inside KVM_RUN, or inside an ioctl that adds a page of a device to stage 2 or
+takes all of memory out of it. A sibling closes every descriptor and exits. Another process, which was
+handed the VM's and the vcpu's descriptor, closes them, too. Does anybody whom arm calls "vcpu context"
+see arch.pgd NULL?
 
 Two facts keep that from happening, one for each way in which stage 2 is freed: the ioctl refuses another
 address space than the VM's, so that its task is a user of it (exit); it holds its file, and the file the
 VM (unregister). `--set mm_test=0` with `runner=foreign`, and `--set fdget=0`, take them away.
 
-Default: one vcpu, one page that is not mapped yet, no kvm_run mapped.
+Default: one vcpu, one page that is not mapped yet (does=init: one that is), no kvm_run mapped.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from lastput.kernel.mmu_notifier import Notifiers
 from lastput.kernel.sched import current, task_struct
 from lastput.kernel.task_work import exit_task_work, task_work_run
 from lastput.kvm.arm64.kvm_host import Arm
-from lastput.kvm.arm64.memory_region import kvm_phys_addr_ioremap
+from lastput.kvm.arm64.memory_region import kvm_phys_addr_ioremap, stage2_unmap_vm
 from lastput.kvm.arm64.pgtable import Stage2, pmd_page, pte_page
 from lastput.kvm.kvm_host import Kvm
-from lastput.kvm.kvm_main import fdget, fdput, file_kvm, kvm_vcpu_ioctl_run
+from lastput.kvm.kvm_main import fdget, fdput, file_kvm, file_vcpu, kvm_vcpu_ioctl_run
 from lastput.kvm.witness import witness
 from lastput.lang import Setup, option, options, ptr, scenario
 from lastput.study.age_vs_exit import lru_is_empty, vm_is_gone
@@ -37,7 +38,9 @@ class Runner:
     """Who does what in kvm/vcpu-vs-exit."""
 
     does: str = option(
-        "run", "the ioctl: KVM_RUN, or one that maps a page of a device", values=("run", "ioremap")
+        "run",
+        "the ioctl: KVM_RUN, one that maps a page of a device, or KVM_ARM_VCPU_INIT of a vcpu that has run",
+        values=("run", "ioremap", "init"),
     )
     runner: str = option(
         "own", "who calls it: a thread of the process, or the other process", values=("own", "foreign")
@@ -61,10 +64,24 @@ def ioremap(device: ptr[page]) -> None:
         fdput(filp)
 
 
+def init_again() -> None:
+    """KVM_ARM_VCPU_INIT of a vcpu that has run: the guest starts anew, from memory that is unmapped."""
+    filp = fdget(vcpu_fd(0))
+    if filp:
+        kvm = file_vcpu(filp).kvm
+        if not Kvm.mm_test or current().mm == kvm.mm:
+            witness.ioctls += 1
+            stage2_unmap_vm(kvm)
+            witness.ioctls -= 1
+        fdput(filp)
+
+
 def use_vm(device: ptr[page]) -> None:
     """The ioctl that is under study."""
     if Runner.does == "run":
         kvm_vcpu_ioctl_run(vcpu_fd(0))
+    elif Runner.does == "init":
+        init_again()
     else:
         ioremap(device)
 
@@ -141,7 +158,12 @@ def vcpu_vs_exit(s: Setup) -> None:
     """A vcpu runs, or the VM's own ioctl maps a device, while everything else goes away."""
     own = Runner.runner == "own"
     vmm = boot(
-        s, users=2 if own else 1, sharers=2 if own else 1, map_kvm_run=False, mapped=Mm.pages, in_stage2=0
+        s,
+        users=2 if own else 1,
+        sharers=2 if own else 1,
+        map_kvm_run=False,
+        mapped=Mm.pages,
+        in_stage2=Mm.pages if Runner.does == "init" else 0,
     )
     device = s.static(page, "device")
     device._refcount.counter = 1

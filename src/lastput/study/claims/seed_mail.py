@@ -153,6 +153,10 @@ CLAIMS = (
                 "a vcpu reads arch.pgd without the lock only while nobody can be about to release it",
                 Run(VCPU, FIX, {"watch": "lock"}),
             ),
+            Exhibit(
+                "a vcpu that is initialised again unmaps all memory without a test of its own",
+                Run(VCPU, FIX, {"does": "init"}),
+            ),
             Exhibit("two releases read it under the lock", Run("kvm/release-vs-unregister", FIX)),
             Exhibit(
                 "a walk that does not test again after a lock break",
