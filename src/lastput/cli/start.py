@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from lastput.cli import interrupt
 
@@ -22,4 +23,12 @@ def entry() -> NoReturn:
 
     status = main()
     interrupt.ignore()
+    _give_back()
     os._exit(status)
+
+
+def _give_back() -> None:
+    """Remove the semaphores of a pool, or multiprocessing's own helper would warn that they are left."""
+    used = sys.modules.get("multiprocessing.util")
+    if used is not None:
+        used._run_finalizers(0)
