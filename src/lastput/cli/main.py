@@ -29,6 +29,10 @@ a bound of the model was reached, or Ctrl-C), 70 an error in lastput itself,
 130 Ctrl-C before anything was known
 """
 
+_EXPECTED = (
+    "Exit status 0: all is as expected; 1: something is not; 3: something was not run, or is incomplete."
+)
+
 TARGET = "a name from `lastput list`, or FILE.py, or FILE.py::SCENARIO"
 
 
@@ -101,7 +105,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_check(commands: argparse._SubParsersAction[Parser]) -> None:
     text = "Run every interleaving of a scenario. Without --variant, of each of its variants in turn."
-    check = commands.add_parser("check", help="run every interleaving", description=text, allow_abbrev=False)
+    check = commands.add_parser(
+        "check", help="run every interleaving of a scenario", description=text, allow_abbrev=False
+    )
     _add_target(check)
     limits = check.add_argument_group("limits (per variant); one that is reached gives `incomplete`")
     limits.add_argument("--max-states", metavar="N", help="states to store")
@@ -113,7 +119,9 @@ def _add_check(commands: argparse._SubParsersAction[Parser]) -> None:
 
 def _add_replay(commands: argparse._SubParsersAction[Parser]) -> None:
     text = "Run the schedule of a saved violation again, in CPython."
-    replay = commands.add_parser("replay", help="run a saved violation", description=text, allow_abbrev=False)
+    replay = commands.add_parser(
+        "replay", help="run a saved violation again, or debug it", description=text, allow_abbrev=False
+    )
     replay.add_argument("file", metavar="FILE", help="what `lastput check --save` wrote")
     replay.add_argument("--pdb", action="store_true", help="stop in the debugger, just before the last step")
     _add_report(replay)
@@ -121,14 +129,18 @@ def _add_replay(commands: argparse._SubParsersAction[Parser]) -> None:
 
 def _add_compile(commands: argparse._SubParsersAction[Parser]) -> None:
     text = "Show what the compiler makes of a scenario."
-    compile_ = commands.add_parser("compile", help="show compiled code", description=text, allow_abbrev=False)
+    compile_ = commands.add_parser(
+        "compile", help="show what the compiler makes of a scenario", description=text, allow_abbrev=False
+    )
     _add_target(compile_)
     compile_.add_argument("--emit", choices=("tree", "ir", "steps", "llvm"), help="print this stage")
 
 
 def _add_list(commands: argparse._SubParsersAction[Parser]) -> None:
     text = "Name the scenarios that come with lastput; for one of them, its variants and options."
-    list_ = commands.add_parser("list", help="name scenarios", description=text, allow_abbrev=False)
+    list_ = commands.add_parser(
+        "list", help="name the scenarios, or one's variants and options", description=text, allow_abbrev=False
+    )
     list_.add_argument("target", metavar="TARGET", nargs="?", help=TARGET)
 
 
@@ -138,7 +150,12 @@ def _add_needed(commands: argparse._SubParsersAction[Parser]) -> None:
         "Without --variant, of the first variant that holds. "
         "Exit status 0: all that was tried is decided; 3: something is incomplete."
     )
-    needed = commands.add_parser("needed", help="what is needed", description=text, allow_abbrev=False)
+    needed = commands.add_parser(
+        "needed",
+        help="what a scenario cannot do without: each lock, check, wait",
+        description=text,
+        allow_abbrev=False,
+    )
     _add_target(needed)
     needed.add_argument("--show", metavar="NUMBER", help="one line of the table, with the whole report")
     needed.add_argument("--full", action="store_true", help="with --show: fold no steps of the interleaving")
@@ -147,15 +164,33 @@ def _add_needed(commands: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _add_claims(commands: argparse._SubParsersAction[Parser]) -> None:
-    text = "Settle what people said of mmu notifiers and KVM: each claim as experiments that run now."
-    claims = commands.add_parser("claims", help="settle claims", description=text, allow_abbrev=False)
-    claims.add_argument("claims", metavar="CLAIM", nargs="*", help="as C3; default: all")
+    text = (
+        "Settle what people said of mmu notifiers and KVM: each claim as experiments that run now. "
+        f"The designs, hazards, costs and pairs of tasks are tables of experiments. {_EXPECTED}"
+    )
+    claims = commands.add_parser(
+        "claims",
+        help="what people said of mmu notifiers and KVM, settled",
+        description=text,
+        allow_abbrev=False,
+    )
+    claims.add_argument(
+        "claims", metavar="CLAIM", nargs="*", help="as C3, designs, hazards, costs or pairs; default: all"
+    )
     _add_experiments(claims)
 
 
 def _add_corpus(commands: argparse._SubParsersAction[Parser]) -> None:
-    text = "Reproduce known bugs: before its fix the symptom, after it a proof. In full for those named."
-    corpus = commands.add_parser("corpus", help="reproduce bugs", description=text, allow_abbrev=False)
+    text = (
+        "Reproduce known bugs: before its fix the symptom, after it a proof. In full for those named. "
+        f"{_EXPECTED}"
+    )
+    corpus = commands.add_parser(
+        "corpus",
+        help="known bugs, reproduced before and after their fixes",
+        description=text,
+        allow_abbrev=False,
+    )
     corpus.add_argument("entries", metavar="ENTRY", nargs="*", help="number or commit; default: all")
     corpus.add_argument("--larger", action="store_true", help="under larger bounds, too")
     _add_experiments(corpus)
