@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import signal
 import time
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lastput.lang import roles
+from lastput.needed import trials
 
 from .conftest import Cli, Start
 
@@ -95,6 +99,18 @@ def test_ctrl_c_prints_what_is_settled(start: Start) -> None:
     assert "Traceback" not in err
     if running.returncode == 3:
         assert "incomplete: it was interrupted" in out
+
+
+def test_a_process_that_is_killed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **_how: Any) -> Iterator[tuple[int, trials.Trial]]:
+        yield 0, trials.Trial("redundant")
+        raise BrokenProcessPool
+
+    monkeypatch.setattr(trials, "settle", broken)
+    ended = cli("needed", LIST, "--jobs", "2")
+    assert (ended.status, ended.err) == (3, "")
+    assert "6 incomplete" in ended.out
+    assert "incomplete: something ended one of lastput's processes" in " ".join(ended.out.split())
 
 
 def test_every_role_has_a_row() -> None:

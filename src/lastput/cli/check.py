@@ -15,7 +15,7 @@ from lastput.cli.progress import Live
 from lastput.lang.errors import UsageError
 from lastput.lang.scenario import Scenario
 from lastput.report.json import dumps, worst
-from lastput.report.layout import WIDTH
+from lastput.report.layout import pasteable
 from lastput.report.saved import save
 from lastput.report.style import style_for
 from lastput.report.text import report, summary
@@ -88,17 +88,8 @@ def _finish(args: argparse.Namespace, scenario: Scenario, results: list[Result])
     elif found and not args.json:
         chosen = [word for pair in args.set for word in ("--set", pair)]
         words = ["lastput", "check", args.target, "--variant", found.variant, *chosen, "--save", "oops.json"]
-        terminal.say(f"\nTo replay it:\n{_pasteable(words)}\n  lastput replay oops.json --pdb\n")
-
-
-def _pasteable(words: list[str]) -> str:
-    """A command for a shell, indented, within the page as far as its words allow."""
-    lines = [" "]
-    for word in map(shlex.quote, words):
-        if len(lines[-1]) + 1 + len(word) > WIDTH - len(" \\") and lines[-1].strip():
-            lines.append("   ")
-        lines[-1] += f" {word}"
-    return " \\\n".join(lines)
+        command = "\n".join(pasteable([shlex.quote(word) for word in words], indent="  "))
+        terminal.say(f"\nTo replay it:\n{command}\n  lastput replay oops.json --pdb\n")
 
 
 def _limits(args: argparse.Namespace) -> dict[str, Any]:

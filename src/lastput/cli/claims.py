@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         terminal.say(json.dumps(_value(chosen, tables, found), indent=2) + "\n")
         return found.status
     style = style_for(sys.stdout)
-    for claim in chosen:
+    for claim in (claim for claim in chosen if found.of_any([e.run for e in claim.exhibits])):
         lines = text.brief(claim, found.by_run, style, commands=bool(names))
         terminal.say("\n".join(lines) + "\n\n")
     for name in tables:

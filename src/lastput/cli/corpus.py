@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         terminal.say(json.dumps(_value(chosen, found), indent=2) + "\n")
         return found.status
     show = text.whole if args.entries else text.brief
-    for entry in chosen:
+    for entry in (entry for entry in chosen if found.of_any(_runs(entry, args.larger))):
         lines = show(entry, found.by_run, style_for(sys.stdout))
         terminal.say("\n".join(lines) + "\n\n")
     terminal.say(found.last_lines())
@@ -47,12 +47,19 @@ def _chosen(names: list[str], known: Sequence[Entry]) -> list[Entry]:
         return list(known)
     chosen: list[Entry] = []
     for name in names:
-        named = [e for e in known if name == str(e.number) or (len(name) > 4 and e.commit.startswith(name))]
+        named = [entry for entry in known if _is_named(name.lower(), entry)]
         if not named:
             numbers = ", ".join(str(entry.number) for entry in known)
             raise UsageError(f"the corpus has no entry {name}: use a commit or one of {numbers}")
         chosen += [entry for entry in named if entry not in chosen]
     return chosen
+
+
+def _is_named(name: str, entry: Entry) -> bool:
+    """By its number, by its CVE or commit in full, or by enough of its beginning."""
+    known = entry.commit.lower().split(", ")
+    close = any(one.startswith(name) or name.startswith(one) for one in known)
+    return name == str(entry.number) or (len(name) > 4 and close)
 
 
 def _value(chosen: Sequence[Entry], found: experiments.Found) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,14 +21,19 @@ if TYPE_CHECKING:
     from lastput.study.settle import Settled
 
 
+ENDED = "something ended one of lastput's processes (out of memory? fewer --jobs take less)"
+
+
 @dataclass
 class Found:
-    """What the experiments came to, by `id(run)`, and how many are missing after Ctrl-C."""
+    """What the experiments came to, by `id(run)`, and how many are missing where something stopped them."""
 
     by_run: dict[int, Settled] = field(default_factory=dict)
     costs: list[Row] = field(default_factory=list)
     missing: int = 0
     seconds: float = 0.0
+    stopped: str = ""
+    """Why not all was run; empty if all was."""
 
     @property
     def status(self) -> int:
@@ -35,12 +41,17 @@ class Found:
         wrong = [one for one in self.by_run.values() if one.wrong]
         if any(one.result.verdict != "incomplete" for one in wrong):
             return exits.VIOLATED
-        return exits.INCOMPLETE if wrong or self.missing else exits.HOLDS
+        return exits.INCOMPLETE if wrong or self.stopped else exits.HOLDS
 
     def last_lines(self) -> str:
         """How many there were, and whether all is as expected."""
-        lines = tally(list(self.by_run.values()), self.missing, self.seconds, style_for(sys.stdout))
+        settled = list(self.by_run.values())
+        lines = tally(settled, self.missing, self.seconds, style_for(sys.stdout), stopped=bool(self.stopped))
         return "\n".join(lines) + "\n"
+
+    def of_any(self, runs: Sequence[Run]) -> bool:
+        """Whether there is anything to show of `runs`."""
+        return not self.stopped or any(id(run) in self.by_run for run in runs)
 
 
 def jobs(text: str | None) -> int | None:
@@ -53,7 +64,9 @@ def jobs(text: str | None) -> int | None:
 
 
 def run_all(runs: Sequence[Run], *, processes: int | None, fresh: bool, costs: bool = False) -> Found:
-    """Settle every run, and count what designs cost if asked to; Ctrl-C leaves the rest out."""
+    """Settle every run, and count what designs cost if asked to; Ctrl-C leaves the rest out, and so does
+    a process that something ends. Before anything is known Ctrl-C is a KeyboardInterrupt.
+    """
     from lastput.study.settle import settle
 
     found = Found()
@@ -68,8 +81,14 @@ def run_all(runs: Sequence[Run], *, processes: int | None, fresh: bool, costs: b
             if costs:
                 _count(found, live, processes)
         except KeyboardInterrupt:
-            terminal.complain("lastput: interrupted; what is known so far:")
+            if not found.by_run and not found.costs:
+                raise
+            found.stopped = "interrupted"
+        except BrokenProcessPool:
+            found.stopped = ENDED
     interrupt.settled()
+    if found.stopped:
+        terminal.complain(f"lastput: {found.stopped}; what is known so far:")
     found.missing = len({id(run) for run in runs}) - len(found.by_run)
     found.seconds = time.perf_counter() - began
     return found

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING
 
 from lastput.cli import exits, interrupt, target, terminal
-from lastput.cli.experiments import jobs
+from lastput.cli.experiments import ENDED, jobs
 from lastput.cli.limits import seconds
 from lastput.cli.progress import Live
 from lastput.lang.errors import UsageError
@@ -77,6 +78,7 @@ def _settled(
     from lastput.needed.trials import Trial, settle
 
     done: dict[int, Trial] = {}
+    stopped = ""
     with Live() as live:
         live.phase(f"trying {plural(len(removals), 'removal')}")
         interrupt.raising()
@@ -85,8 +87,10 @@ def _settled(
                 done[i] = trial
                 live.phase(f"{len(done)} of {plural(len(removals), 'removal')} settled")
         except KeyboardInterrupt:
-            pass
-    return [done.get(i) or Trial("incomplete", "it was interrupted") for i in range(len(removals))]
+            stopped = "it was interrupted"
+        except BrokenProcessPool:
+            stopped = ENDED
+    return [done.get(i) or Trial("incomplete", stopped) for i in range(len(removals))]
 
 
 def _show(args: argparse.Namespace, subject: Subject, whole: Whole) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lastput.report.experiments import command, outcome
-from lastput.report.layout import wrapped
+from lastput.report.layout import plural, wrapped
 from lastput.report.style import Style
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ def brief(entry: Entry, found: Found, style: Style) -> list[str]:
     lines = wrapped(f"{entry.number:>2}  {entry.commit}  {entry.subject}", hanging="    ")
     lines[0] = lines[0].replace(entry.commit, style.strong(entry.commit), 1)
     for label, run in (("before  ", entry.before), ("after   ", entry.after)):
-        if id(run) in found:
-            lines += outcome(label, found[id(run)], style)
+        settled = found.get(id(run))
+        lines += outcome(label, settled, style) if settled else [f"    {label}{style.loud('not run')}"]
     others = [found[id(run)] for run in (*entry.more, *entry.larger) if id(run) in found]
-    for settled in others:
-        if settled.wrong:
-            lines += [*command(settled, indent="    "), *outcome("", settled, style, indent="      ")]
-    if others and not any(settled.wrong for settled in others):
-        lines.append(f"    more    {len(others)} further experiments, all as expected")
+    for other in others:
+        if other.wrong:
+            lines += [*command(other, indent="    "), *outcome("", other, style, indent="      ")]
+    if others and not any(other.wrong for other in others):
+        lines.append(f"    more    {plural(len(others), 'further experiment')}, all as expected")
     return lines
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from lastput.report.layout import plural, wrapped
+from lastput.report.layout import pasteable, plural, seconds_text, wrapped
 from lastput.report.style import Style
 from lastput.result import Result
 
@@ -52,21 +52,27 @@ def outcome(label: str, settled: Settled, style: Style, *, indent: str = "    ")
 
 def command(settled: Settled, *, indent: str) -> list[str]:
     """What to type to see the experiment's report."""
-    return wrapped(settled.run.words, indent=indent, hanging="    ")
+    return pasteable(settled.run.words.replace(" --", "\0--").split("\0"), indent=indent)
 
 
-def tally(settled: Sequence[Settled], missing: int, seconds: float, style: Style) -> list[str]:
-    """The last lines: how many experiments ran, how many were reused, and whether all is as expected."""
+def tally(
+    settled: Sequence[Settled], missing: int, seconds: float, style: Style, *, stopped: bool = False
+) -> list[str]:
+    """The last lines: how many experiments ran, how many were reused, and whether all is as expected.
+
+    `stopped`: not all that was asked for was done, even if no experiment is missing.
+    """
     reused = sum(one.reused for one in settled)
     wrong = [one for one in settled if one.wrong]
-    ran = f"{plural(len(settled), 'experiment')}, {seconds:.0f} s"
+    ran = f"{plural(len(settled), 'experiment')}, {seconds_text(seconds)}"
     if reused:
-        ran += f"; {reused} unchanged since they were run, their results reused"
+        ran += f"; {reused:,} unchanged since they were run, their results reused"
     lines = wrapped(f"{ran}.")
-    if missing:
-        lines += map(style.loud, wrapped(f"INCOMPLETE: {plural(missing, 'experiment')} not run."))
+    if missing or stopped:
+        what = f"{plural(missing, 'experiment')} not run" if missing else "not all costs were counted"
+        lines += map(style.loud, wrapped(f"INCOMPLETE: {what}."))
     if wrong:
         lines += map(style.bad, wrapped(f"{plural(len(wrong), 'experiment')} not as expected."))
-    elif not missing:
+    elif settled and not missing and not stopped:
         lines.append(style.good("All as expected."))
     return lines

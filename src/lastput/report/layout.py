@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Sequence
 
 WIDTH = 80
 
@@ -21,6 +22,18 @@ def wrapped(text: str, *, indent: str = "", hanging: str = "", width: int = WIDT
         break_on_hyphens=False,
     )
     return lines or [indent.rstrip()]
+
+
+def pasteable(words: Sequence[str], *, indent: str) -> list[str]:
+    """A command for a shell as lines that can be pasted; `words` are quoted, and are what is not broken."""
+    lines: list[str] = []
+    line = indent
+    for word in words:
+        if len(line) + len(word) > WIDTH - len(" \\") and line.strip():
+            lines.append(f"{line}\\")
+            line = indent + "    "
+        line += f"{word} "
+    return [*lines, line.rstrip()]
 
 
 def wrapped_code(text: str, *, indent: str, hanging: str, width: int) -> list[str]:

@@ -1,0 +1,27 @@
+"""Fitting text into a width."""
+
+from __future__ import annotations
+
+import shlex
+
+from lastput.report.layout import pasteable
+
+WORDS = [
+    "lastput check kvm/vcpu-vs-exit",
+    "--variant 7e5a672289c9",
+    "--set runner=foreign",
+    "--set mm_test=0",
+]
+
+
+def test_a_command_over_several_lines_can_be_pasted() -> None:
+    lines = pasteable(WORDS, indent="    ")
+    assert lines == [
+        "    lastput check kvm/vcpu-vs-exit --variant 7e5a672289c9 --set runner=foreign \\",
+        "        --set mm_test=0 --set watch=stage2",
+    ]
+    assert shlex.split("\n".join(lines).replace("\\\n", "")) == " ".join(WORDS).split()
+
+
+def test_a_word_longer_than_the_page_is_not_cut() -> None:
+    assert pasteable(["lastput", 90 * "x"], indent="  ") == ["  lastput \\", "      " + 90 * "x"]
