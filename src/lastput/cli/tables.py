@@ -66,7 +66,8 @@ def _costs(found: experiments.Found, style: Style, commands: bool) -> list[str]:
     about = (
         "Counted from entry to exit of each path, the smallest and the largest over all executions: loads, "
         "stores, branches, atomic operations, locks taken, RCU or SRCU read sections entered, grace periods "
-        "waited for. A page fault never meets the notifier core and costs the same in every design."
+        "waited for. A page fault does not enter the notifier core and is no row; by construction D5, whose "
+        "test is where an entry is looked up, adds a load and a branch to each lookup of a fault."
     )
     return [style.strong("What each design costs"), "", *wrapped(about), *costs.table(found.costs, style)]
 
