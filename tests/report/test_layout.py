@@ -11,6 +11,7 @@ WORDS = [
     "--variant 7e5a672289c9",
     "--set runner=foreign",
     "--set mm_test=0",
+    "--set watch=stage2",
 ]
 
 
