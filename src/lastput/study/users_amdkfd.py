@@ -36,7 +36,6 @@ class Gpu:
     """Who does what in users/amdkfd."""
 
     reclaims: bool = option(True, "reclaim unmaps the page")
-    maps: bool = option(True, "the GPU maps the page")
 
 
 def owner(mm: ptr[mm_struct], svms: ptr[svm_range_list]) -> None:
@@ -83,9 +82,8 @@ def amdkfd(s: Setup) -> None:
     )
     insert(mm, prange.notifier, 0, 1)
     svms.list = prange
-    if Gpu.maps:
-        prange.pte = mm.pte[0].page
-        prange.pte.secondary += 1
+    prange.pte = mm.pte[0].page
+    prange.pte.secondary += 1
     s.thread("owner", owner, mm, svms, task=task(s, "owner", mm))
     if Gpu.reclaims:
         s.thread("reclaim", reclaim, mm.mmap.anon_vma, task=task(s, "reclaim"))
