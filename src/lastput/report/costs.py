@@ -11,8 +11,8 @@ from lastput.report.style import Style
 if TYPE_CHECKING:
     from lastput.study.costs_table import Row
 
-HEADINGS = ("loads", "stores", "branches", "atomics", "locks", "sections", "GPs")
-"""In the order of `lastput.simulate.meter.NAMES`."""
+HEADINGS = ("loads", "stores", "branch", "atomics", "locks", "(S)RCU", "GPs")
+"""In the order of `lastput.simulate.meter.NAMES`; at most seven letters, as a column takes eight."""
 INDENT = 4
 
 
@@ -20,7 +20,7 @@ def table(rows: Sequence[Row], style: Style) -> list[str]:
     """A block for each path; every count is `smallest-largest` over all executions."""
     lines: list[str] = []
     for name in dict.fromkeys(row.path.name for row in rows):
-        lines += ["", style.strong(f"{name:<24}" + "".join(f"{heading:>8}" for heading in _short()))]
+        lines += ["", style.strong(f"{name:<24}" + "".join(f"{heading:>8}" for heading in HEADINGS))]
         alike: dict[Any, list[str]] = {}
         for row in rows:
             if row.path.name == name:
@@ -29,10 +29,6 @@ def table(rows: Sequence[Row], style: Style) -> list[str]:
         for (least, most, executed), designs in alike.items():
             lines += _row(listing(designs), least, most, executed)
     return lines
-
-
-def _short() -> tuple[str, ...]:
-    return tuple(heading[:7] for heading in HEADINGS)
 
 
 def _row(label: str, least: Sequence[int], most: Sequence[int], executed: bool) -> list[str]:
