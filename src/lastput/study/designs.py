@@ -172,7 +172,7 @@ HAZARDS = (
             _hazard("D0", hazard="h2", deferred=True),
             _hazard(
                 "D2b",
-                violated("deadlock", story=(("exit", "wait_for_walks"), ("invalidate", "put_other"))),
+                violated("deadlock", story=(("invalidate", "walk_begin"), ("exit", "wait_for_walks"))),
                 hazard="h2",
                 deferred=True,
             ),
