@@ -23,7 +23,8 @@ def brief(claim: Claim, found: Mapping[int, Any], style: Style, *, commands: boo
     """The claim, its verdict, each exhibit in a line or two, and the correction."""
     reached = verdict(claim, found)
     paint = {"confirmed": style.good, "refuted": style.bad}.get(reached, style.loud)
-    lines = [f"{style.strong(claim.number)}  {claim.who}: {paint(reached)}"]
+    words = "holds in part" if reached == "in part" else reached
+    lines = [f"{style.strong(claim.number)}  {claim.who}: {paint(words)}"]
     lines += wrapped(claim.sentence, indent="    ")
     for exhibit in claim.exhibits:
         settled = found.get(id(exhibit.run))
