@@ -33,7 +33,7 @@ def table(cells: Sequence[Cell], found: Mapping[int, Any], style: Style) -> list
 
 
 def _width(design: str) -> int:
-    return max(len(design), 3) + 2
+    return max(len(design), 3) + 1
 
 
 def _broken(cells: Sequence[Cell], found: Mapping[int, Any]) -> Iterator[Cell]:

@@ -37,8 +37,10 @@ def finding(result: Result) -> str:
         size = plural(result.counts.states, "state")
         return f"{result.verdict}: {result.reason or size}"
     if found.kind == "unreachable":
-        return f"never happens: {found.message or 'all of'} {plural(result.counts.states, 'state')}"
+        return f"never happens: {plural(result.counts.states, 'state')} searched"
     where = f"{found.kind} in {found.function}".removesuffix(" in ")
+    if found.kind == "invariant" and result.settings.get("show") is True:
+        where = "happens"  # a scenario that asks whether something can be: the witness is the answer
     return f"{where} after {plural(len(found.steps), 'step')}, {plural(found.switches, 'context switch')}"
 
 
