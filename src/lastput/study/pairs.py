@@ -2,7 +2,8 @@
 
 The tasks are named in study/pairs_scenario.py. A yes is a run whose invariant "they do not meet" is
 broken: its witness is the meeting. A no is a run that looks for the meeting, in its widest sense, and
-has never seen it when everything was searched.
+has never seen it when everything was searched. Where one mechanism makes it a no, a yes without that
+mechanism follows: the search does see them meet as soon as nothing keeps them apart.
 """
 
 from __future__ import annotations
@@ -92,9 +93,32 @@ QUESTIONS = (
     ),
     no("V+E", "the vcpu's thread and the process exit", vcpus=1),
     no("V+U", "the process closes all descriptors under the running vcpu", vcpus=1, closes=True),
+    yes(
+        "V+U",
+        "the same, if an ioctl held no reference to its file",
+        ("vmm", RELEASE),
+        vcpus=1,
+        closes=True,
+        fdget=False,
+    ),
     no("M+E", "a thread of the process", fd="kept"),
     no("M+E", "another process, which was handed the VM's descriptor", fd="handed"),
+    yes(
+        "M+E",
+        "the same, if ioctls of the VM did not test the address space",
+        ("vmm", RELEASE),
+        fd="handed",
+        mm_test=False,
+    ),
     no("M+U", "a thread of the process, while another closes the VM", fd="kept", closes=True),
+    yes(
+        "M+U",
+        "the same, if an ioctl held no reference to its file",
+        ("vmm", RELEASE),
+        fd="kept",
+        closes=True,
+        fdget=False,
+    ),
     no("M+U", "another process, which was handed the VM's descriptor", fd="handed", closes=True),
     yes(
         "D+E",
