@@ -19,6 +19,8 @@ class guest_writes:
 
     elsewhere: ghost[bool]
     """A device writes to guest memory, from a task with another address space than the VM's."""
+    at_home: ghost[bool]
+    """... from a task of the VM's own process."""
 
 
 kvm_arm_vgic_v3_ops = static(kvm_device_ops)
@@ -50,8 +52,10 @@ def kvm_write_guest(kvm: ptr[kvm]) -> None:
     """
     mm = kvm.mm
     writes.elsewhere = current().mm != mm
+    writes.at_home = current().mm == mm
     assert mm.mm_users.counter != 0, "guest memory is written after its address space has died"
     writes.elsewhere = False
+    writes.at_home = False
 
 
 def vgic_set_common_attr(dev: ptr[kvm_device], attr: int) -> int:
