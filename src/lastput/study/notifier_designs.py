@@ -23,6 +23,8 @@ D0 (stale) and D2b (uaf).
 
 from __future__ import annotations
 
+from typing import Any
+
 from lastput.kernel.fork import mmput
 from lastput.kernel.hlist import Hlist
 from lastput.kernel.mm_types import Mm, anon_vma, mm_struct
@@ -45,6 +47,7 @@ from lastput.study.notifier_user import (
     check_paired,
     entry_is_used,
     invalidation_meets_removal,
+    list_is_well_formed,
     released_before_pages_go,
     start_without_end,
     two_removers,
@@ -173,8 +176,8 @@ def all_waited(times: int) -> bool:
 # -- set-up ----------------------------------------------------------------------------------
 
 
-def start(s: Setup) -> None:
-    """The threads."""
+def start(s: Setup) -> Any:
+    """The threads, and the address space that they work on."""
     runs_guest = User.hardware == "vcpu"
     mm = make_mm(s, users=2 if runs_guest else 1)
     ops = make_ops(s)
@@ -201,6 +204,7 @@ def start(s: Setup) -> None:
         run("truncate", truncate, mm.mmap.anon_vma)
     if Notifiers.design == "D2a-i" and Check.property != "dead":
         s.thread("clock", clock, daemon=True)
+    return mm
 
 
 def leaves_unhashed() -> bool:
@@ -210,8 +214,10 @@ def leaves_unhashed() -> bool:
     return Notifiers.del_init
 
 
-def expect(s: Setup) -> None:
+def expect(s: Setup, mm: Any) -> None:
     """What must hold besides the checks in the models, and what must be seen to happen."""
+    if Notifiers.design in ("D0", "D1", "v3.5"):
+        s.invariant(list_is_well_formed, mm)
     if Check.property == "order":
         s.invariant(released_before_pages_go)
     if Notifiers.count_waits:
@@ -241,5 +247,5 @@ def expect(s: Setup) -> None:
 )
 def designs(s: Setup) -> None:
     """Who calls release, when, and under what: every design against every property."""
-    start(s)
-    expect(s)
+    mm = start(s)
+    expect(s, mm)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from lastput.kernel.atomic import atomic_dec_and_test, atomic_t
-from lastput.kernel.hlist import hlist_unhashed
+from lastput.kernel.hlist import LIST_POISON2, hlist_node, hlist_unhashed
 from lastput.kernel.lock_types import spinlock_t
 from lastput.kernel.mm_types import Mm, mm_struct, page
 from lastput.kernel.mmu_notifier import Notifiers, hlist_entry, mmu_notifier, mmu_notifier_unregister
@@ -37,6 +37,7 @@ from lastput.lang import (
     option,
     options,
     ptr,
+    ref,
     s8,
     static,
     struct,
@@ -415,3 +416,39 @@ def released_before_pages_go() -> bool:
         if not lru.list[i]:
             freed = True
     return done or not freed
+
+
+def is_hashed(node: ptr[hlist_node]) -> bool:
+    """Whether a node is in a list: neither unhashed nor poisoned by hlist_del_rcu."""
+    return not hlist_unhashed(node) and node.pprev != ref(lambda: LIST_POISON2.first)
+
+
+def list_is_well_formed(mm: ptr[mm_struct]) -> bool:
+    """While nobody has its lock, the list has just the hashed nodes, and `pprev` of each leads back to it.
+
+    The address space is there as long as a notifier is registered or a user has references; later
+    properties cannot look at it, and the list must be empty when it is freed (mmu_notifier_mm_destroy).
+    """
+    hashed = 0
+    alive = False
+    for n in range(User.users):
+        u = witness.of[n].user
+        if u:
+            if is_hashed(u.mmu_notifier.hlist):
+                hashed += 1
+            if u.refs.counter != 0:
+                alive = True
+    if hashed == 0 and not alive:
+        return True
+    if mm.mmu_notifier_mm.lock.owner != 0:
+        return True
+    node = mm.mmu_notifier_mm.list.first
+    whole = True
+    found = 0
+    while node and whole:
+        if found == hashed or not is_hashed(node) or node.pprev.value != node:
+            whole = False
+        else:
+            found += 1
+            node = node.next
+    return whole and found == hashed

@@ -28,5 +28,5 @@ from lastput.study.notifier_user import Check, User
 )
 def versions(s: Setup) -> None:
     """Exit, unregister, reclaim and truncation, with the notifier core of earlier kernels."""
-    start(s)
-    expect(s)
+    mm = start(s)
+    expect(s, mm)
