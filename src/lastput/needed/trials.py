@@ -24,10 +24,9 @@ from lastput.lang.errors import ModelError
 from lastput.lang.options import Value
 from lastput.lang.scenario import Scenario
 from lastput.needed.removals import Ran, Removal, find
-from lastput.report.fingerprint import fingerprint
 from lastput.result import Limits, Result
 from lastput.study.pool import cores, processes
-from lastput.study.settle import own_digest
+from lastput.study.unchanged import digest
 
 Answer = Literal["needed", "redundant", "incomplete", "not tried"]
 
@@ -184,8 +183,7 @@ def _digest(subject: Subject) -> str:
     """Digest of all that a trial depends on but for what is removed."""
     scenario = subject.scenario
     values = scenario.configure(subject.variant, subject.settings)
-    parts = [scenario.name, subject.variant, sorted(values.items()), fingerprint(scenario), own_digest()]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return digest(scenario, subject.variant, values)
 
 
 def _place(base: str | None, removal: Removal) -> Path | None:

@@ -8,20 +8,17 @@ time, has no largest cost; one that never gets out has none at all.
 
 from __future__ import annotations
 
-import hashlib
 import heapq
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from lastput import kept
 from lastput.lang.world import World
-from lastput.report.fingerprint import fingerprint
 from lastput.simulate.fault import Fault
 from lastput.simulate.meter import NAMES, ZERO, Meter, MeteredProgram, Vector, Watch
 from lastput.simulate.state import StateReader
-from lastput.study.settle import own_digest
+from lastput.study.unchanged import digest
 
 UNBOUNDED = -1
 """A count without a largest value."""
@@ -73,9 +70,7 @@ def costs_of(
 
 def _digest(world: World, paths: Sequence[tuple[str, Function]]) -> str:
     names = [[thread, f"{f.__module__}.{f.__qualname__}"] for thread, f in paths]
-    options = sorted(world.configuration.items())
-    parts = [world.scenario.name, world.variant, options, fingerprint(world.scenario), own_digest()]
-    return hashlib.sha256(json.dumps([*parts, names, repr(world.edits)]).encode()).hexdigest()
+    return digest(world.scenario, world.variant, world.configuration, names, repr(world.edits))
 
 
 def _counted(world: World, watched: list[tuple[int, Function]], max_states: int) -> list[Costs]:

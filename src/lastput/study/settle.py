@@ -6,26 +6,20 @@ configuration: it is used again only where a new run would be the same run.
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-import lastput
 from lastput import kept
-from lastput.report.fingerprint import fingerprint
 from lastput.result import Result
 from lastput.study.experiment import Run, unexpected
 from lastput.study.pool import cores, processes
 from lastput.study.registry import SCENARIOS
+from lastput.study.unchanged import digest
 
 TIMEOUT = 600.0
 """Seconds of search after which an experiment is given up as incomplete."""
-
-_MODELS = ("kernel", "kvm", "study")
 
 
 @dataclass(frozen=True)
@@ -96,19 +90,4 @@ def _place(run: Run) -> Path | None:
         return None
     scenario = SCENARIOS[run.scenario]
     values = scenario.configure(run.variant, run.settings)
-    parts = [scenario.name, run.variant, sorted(values.items()), _model(run.scenario), own_digest()]
-    return base / f"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}.result"
-
-
-@functools.cache
-def _model(name: str) -> dict[str, str]:
-    """The model's source text; it stays what it was when this process first looked."""
-    return fingerprint(SCENARIOS[name])
-
-
-@functools.cache
-def own_digest() -> str:
-    """Digest of all that is lastput and no model."""
-    root = Path(lastput.__file__).parent
-    files = [p for p in sorted(root.rglob("*.py")) if p.relative_to(root).parts[0] not in _MODELS]
-    return kept.digest(str(p) for p in files)
+    return base / f"{digest(scenario, run.variant, values)}.result"
