@@ -99,6 +99,100 @@ class Victim:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """One scalar of an object. `path` is C's name for it (`mmu_lock.owner`), `type` the model's.
+
+    `kind` is value, pointer, function, lock (its holder or holders), count (of references) or ghost
+    (no kernel has it).
+    """
+
+    path: str
+    type: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a cell holds, in words. `target` is what a pointer points to: (object, cell), by index."""
+
+    text: str
+    target: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Thing:
+    """An object that the scenario has, or may allocate. `contents` are as the first step finds them.
+
+    `contents` has one entry for each of `cells`, and none for an object that is not allocated yet.
+    """
+
+    name: str
+    struct: str
+    cells: tuple[Cell, ...]
+    contents: tuple[Content, ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A cell's new content: `thing` and `cell` are indexes."""
+
+    thing: int
+    cell: int
+    content: Content
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What one step did to memory. `allocated` and `freed` are objects, `touched` (object, cell) read or written.
+
+    The contents of an object that is allocated follow as changes; those of a freed one are gone.
+    """
+
+    changes: tuple[Change, ...] = ()
+    touched: tuple[tuple[int, int], ...] = ()
+    allocated: tuple[int, ...] = ()
+    freed: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Band:
+    """A lock held, or a read section open, by `thread` from step `first` to step `last`.
+
+    `kind` is lock, read lock or read section; `name` the lock's or the section's. `first` is 0 for what
+    is so from the start, `last` None for what still is at the end.
+    """
+
+    thread: int
+    kind: str
+    name: str
+    first: int
+    last: int | None
+
+
+@dataclass(frozen=True)
+class Source:
+    """The text of one function of the model; `line` is the number of its first line."""
+
+    function: str
+    file: str
+    line: int
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All that a picture of a schedule needs besides its steps: memory at every moment, and the source.
+
+    `moments` has one entry per step. Where a task stands between its steps is where its next step begins.
+    """
+
+    things: tuple[Thing, ...]
+    moments: tuple[Moment, ...]
+    bands: tuple[Band, ...]
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True)
 class Violation:
     """A broken rule, with the shortest schedule that breaks it.
 
@@ -123,6 +217,7 @@ class Violation:
     switches: int
     victim: Victim | None = None
     cycle: tuple[int, ...] = ()
+    scene: Scene | None = None
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,12 @@ def document(results: Sequence[Result]) -> dict[str, Any]:
 
 
 def result_value(result: Result) -> dict[str, Any]:
-    """One result as Python values that JSON can hold."""
+    """One result as Python values that JSON can hold; without the scene, which is for pictures."""
+    if result.violation is not None:
+        result = dataclasses.replace(result, violation=dataclasses.replace(result.violation, scene=None))
     value: dict[str, Any] = dataclasses.asdict(result)
+    if value["violation"] is not None:
+        del value["violation"]["scene"]
     value["settings"] = dict(result.settings)
     del value["schema"]
     return value
