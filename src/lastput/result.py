@@ -143,7 +143,9 @@ class Change:
 
 @dataclass(frozen=True)
 class Moment:
-    """What one step did to memory. `allocated` and `freed` are objects; `touched` are (object, cell) read or written.
+    """What one step did to memory. `allocated` and `freed` are objects.
+
+    `touched` are the cells read or written, as (object, cell).
 
     The contents of an object that is allocated follow as changes; those of a freed one are gone.
     """
