@@ -89,7 +89,7 @@ def section(path: Path) -> list[str]:
     """What one module models, and what not."""
     module = ast.get_docstring(ast.parse(path.read_text())) or ""
     found = list(functions(path))
-    lines = ["", f"### {path.relative_to(MODELS)}", "", *textwrap.wrap(sentences(module)[0], WIDTH)]
+    lines = ["", f"## {path.relative_to(MODELS)}", "", *textwrap.wrap(sentences(module)[0], WIDTH)]
     if found:
         lines += ["", "| function | Linux | file | here |", "| --- | --- | --- | --- |"]
         lines += [_row(function) for function in found]

@@ -74,6 +74,6 @@ def test_lines_are_no_wider_than_a_terminal(path: Path) -> None:
 
 @pytest.mark.parametrize("page", sorted(modelled.PAGES.glob("*.md")), ids=lambda page: str(page.stem))
 def test_each_page_has_a_picture_that_fits(page: Path) -> None:
-    pictures = re.findall(r"^```\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    pictures = re.findall(r"^```text\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     assert pictures
     assert max(len(line) for picture in pictures for line in picture.splitlines()) <= 80

@@ -1,0 +1,56 @@
+"""The documentation as a site: python -m sphinx -W -n --keep-going docs build/site
+
+The pages are plain Markdown, so that they also read well where nothing builds them. What only the site needs
+is here: the tree of its pages, and no markup in the pages themselves.
+"""
+
+from __future__ import annotations
+
+from sphinx.application import Sphinx
+
+PAGES = {
+    "Start": ["tutorial"],
+    "Explanation": ["how-we-test"],
+    "Reference": ["reference/language", "reference/kernel", "reference/needed", "reference/json"],
+    "The models": [
+        "models/README",
+        "models/linux",
+        "models/memory",
+        "models/notifiers",
+        "models/kvm",
+        "models/arm64",
+        "models/other-architectures",
+        "models/users",
+    ],
+}
+"""The side bar: headings, and the pages below each."""
+
+project = "lastput"
+author = "the lastput authors"
+html_title = "lastput"
+html_theme = "furo"
+html_theme_options = {"footer_icons": [], "top_of_page_buttons": []}
+html_copy_source = html_show_sourcelink = html_show_copyright = html_show_sphinx = False
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+templates_path: list[str] = []
+exclude_patterns = ["README.md"]
+extensions = ["myst_nb"]
+myst_heading_anchors = 3
+highlight_language = "text"
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120
+nb_merge_streams = True
+
+
+def add_tree(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Give the first page the tree of all others, which a forge would show as a block of code."""
+    if docname == app.config.root_doc:
+        for caption, pages in PAGES.items():
+            lines = "\n".join(pages)
+            source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{lines}\n```\n"
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("source-read", add_tree)
