@@ -29,11 +29,23 @@ def violation_of(
     Raises UsageError if the schedule cannot be followed.
     """
     trace = replay(world, schedule)
-    faults = [trace.fault] if trace.fault else trace.state_faults
+    faults = broken(trace)
     if not faults:
         return None
     fault = next((found for found in faults if found.kind == kind), faults[0])
-    return _Evidence(world, trace, fault).violation(tuple(schedule), switches)
+    return told(world, trace, fault, schedule, switches)
+
+
+def broken(trace: simulated.Trace) -> list[Fault]:
+    """What the last step of a schedule breaks, or else what the state does that it ends in."""
+    return [trace.fault] if trace.fault else trace.state_faults
+
+
+def told(
+    world: World, trace: simulated.Trace, fault: Fault, schedule: Sequence[tuple[int, int]], switches: int
+) -> Violation:
+    """One of the faults that a replayed schedule ends in, as a Violation."""
+    return Evidence(world, trace, fault).violation(tuple(schedule), switches)
 
 
 def unreachable(world: World, names: Sequence[str]) -> Violation:
@@ -56,48 +68,56 @@ def unreachable(world: World, names: Sequence[str]) -> Violation:
     )
 
 
-class _Evidence:
-    def __init__(self, world: World, trace: simulated.Trace, fault: Fault) -> None:
+class Evidence:
+    """What a report says of a replayed schedule; `fault` is the one that it is about, if it ends in any."""
+
+    def __init__(self, world: World, trace: simulated.Trace, fault: Fault | None = None) -> None:
         self.world, self.trace, self.fault = world, trace, fault
-        self.frames = _frames(fault.frames)
+        self.frames = _frames(fault.frames) if fault else ()
 
     def violation(self, schedule: tuple[tuple[int, int], ...], switches: int) -> Violation:
+        """The fault as a Violation."""
+        assert self.fault is not None
         fault, kind = self.fault, KINDS[self.fault.kind]
         top = self.frames[0] if self.frames else Frame("", "", 0)
-        tasks = tuple(self._task(thread.index, thread.name) for thread in self.world.threads)
+        tasks = self.tasks()
         address = None if fault.address is None else fault.address * CELL_BYTES
         victim = self._victim()
         return Violation(
             kind=kind.id,
             family=kind.family,
             headline=words.headline(fault.kind, fault.message, top, address, tasks, fault.thread, victim),
-            message=self._message(),
+            message=self._message(fault),
             function=top.function,
             file=top.file,
             line=top.line,
             thread=fault.thread,
             address=None if fault.kind == "leak" else address,
             tasks=tasks,
-            steps=tuple(self._step(step) for step in self.trace.steps),
+            steps=tuple(self.step(step) for step in self.trace.steps),
             schedule=schedule,
             switches=switches,
             victim=victim,
             cycle=_cycle(tasks) if fault.kind == "deadlock" else (),
         )
 
-    def _message(self) -> str:
-        if self.fault.kind in ("invariant", "final"):
-            return words.about_properties(self.world, [words.property_name(self.fault.message)])
-        if self.fault.kind == "null-deref":
+    def _message(self, fault: Fault) -> str:
+        if fault.kind in ("invariant", "final"):
+            return words.about_properties(self.world, [words.property_name(fault.message)])
+        if fault.kind == "null-deref":
             steps = self.trace.steps
-            return words.null_access(steps[-1].operation.kind if steps else "", self.fault.type)
-        return self.fault.message
+            return words.null_access(steps[-1].operation.kind if steps else "", fault.type)
+        return fault.message
 
     # -- threads ----------------------------------------------------------------------------------
 
+    def tasks(self) -> tuple[Task, ...]:
+        """Where each thread stands in the end."""
+        return tuple(self._task(thread.index, thread.name) for thread in self.world.threads)
+
     def _task(self, index: int, name: str) -> Task:
         holds = self._holds(index)
-        if index == self.fault.thread:
+        if self.fault is not None and index == self.fault.thread:
             function, statement = shown(self.fault.frames)
             return Task(index, name, "running", function, statement, self.frames, holds=holds)
         for found in self.trace.suspended:
@@ -130,7 +150,8 @@ class _Evidence:
 
     # -- steps ------------------------------------------------------------------------------------
 
-    def _step(self, step: simulated.Step) -> Step:
+    def step(self, step: simulated.Step) -> Step:
+        """A step as reports have it."""
         accesses = tuple(self._access(event) for event in step.events)
         # Who does nothing but look at a lock's holder is a lock's function (lockdep_assert_held).
         of_lock = bool(accesses) and all(access.bookkeeping for access in accesses)
@@ -160,9 +181,9 @@ class _Evidence:
     # -- memory -----------------------------------------------------------------------------------
 
     def _victim(self) -> Victim | None:
-        address = self.fault.address
+        address = None if self.fault is None else self.fault.address
         placed = None if address is None else self.world.space.find(address)
-        if address is None or placed is None or self.fault.kind == "bad-call":
+        if self.fault is None or address is None or placed is None or self.fault.kind == "bad-call":
             return None
         lives = {life.kind: life for life in self.trace.lives.get(placed.name, [])}
         cells = self.world.space.layout.cells(placed.struct)

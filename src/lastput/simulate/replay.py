@@ -15,14 +15,16 @@ from lastput.simulate.scheduler import Scheduler, Thread
 from lastput.simulate.trace import Event, Life, Pending, Stack, Step, Suspended, Trace
 
 
-def replay(world: World, schedule: Iterable[tuple[int, int]]) -> Trace:
+def replay(world: World, schedule: Iterable[tuple[int, int]], program: Program | None = None) -> Trace:
     """The trace of `schedule`, pairs of thread and choice; the last step may break a rule.
+
+    `program` is that of `world`, for who replays often: to make one takes longer than to run it.
 
     UsageError if it does not fit the world: an unknown or blocked thread, a choice out of range, or
     steps that follow a violation.
     """
     steps = [tuple(step) for step in schedule]
-    program = Program(world)
+    program = program or Program(world)
     trace = Trace([spec.name for spec in world.threads])
     run: Scheduler | None = None
     try:
