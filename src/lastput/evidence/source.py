@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import linecache
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,8 +16,13 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 def short(file: str) -> str:
     """`file` as a report names it: from lastput's own directory, else from the working directory."""
+    return _short(file, os.getcwd())
+
+
+@functools.cache
+def _short(file: str, working: str) -> str:
     path = Path(file).resolve()
-    for root in (_PACKAGE, Path.cwd()):
+    for root in (_PACKAGE, Path(working)):
         if path.is_relative_to(root):
             return path.relative_to(root).as_posix()
     return file
@@ -44,11 +50,15 @@ def shown(stack: Sequence[Frame], *, inner: int = 0) -> tuple[str, str]:
 
 def statement(file: str, line: int) -> str:
     """The statement at `line` on one line; of a compound statement its head, of `with atomic():` its body."""
-    found = [node for node in _nodes(file) if isinstance(node, ast.stmt) and _head_holds(node, line)]
+    return _statement(_parsed(file), line)
+
+
+@functools.cache
+def _statement(parsed: _Parsed, line: int) -> str:
+    found = [node for node in parsed.nodes if isinstance(node, ast.stmt) and _head_holds(node, line)]
     if not found:
-        return line_text(file, line)
-    node = max(found, key=lambda n: n.lineno)
-    return _text(file, node)
+        return parsed.lines[line - 1].strip() if 0 < line <= len(parsed.lines) else ""
+    return _text(parsed.text, max(found, key=lambda n: n.lineno))
 
 
 def is_alarm(file: str, line: int, what: str) -> bool:
@@ -80,22 +90,23 @@ def blocks(file: str, line: int, what: str) -> range:
     return range(0)
 
 
-def _text(file: str, node: ast.stmt) -> str:
+def _text(whole: str, node: ast.stmt) -> str:
+    """The statement `node` of a file whose text is `whole`."""
     match node:
         case ast.If(test=test):
-            return f"if {_source(file, test)}:"
+            return f"if {_source(whole, test)}:"
         case ast.While(test=test):
-            return f"while {_source(file, test)}:"
+            return f"while {_source(whole, test)}:"
         case ast.For(target=target, iter=over):
-            return f"for {_source(file, target)} in {_source(file, over)}:"
+            return f"for {_source(whole, target)} in {_source(whole, over)}:"
         case ast.With(body=body):
-            return "; ".join(_text(file, part) for part in body)
-    return _source(file, node)
+            return "; ".join(_text(whole, part) for part in body)
+    return _source(whole, node)
 
 
-def _source(file: str, node: ast.AST) -> str:
+def _source(whole: str, node: ast.AST) -> str:
     """The text of `node` on one line."""
-    found = ast.get_source_segment("".join(linecache.getlines(file)), node) or ast.unparse(node)
+    found = ast.get_source_segment(whole, node) or ast.unparse(node)
     return " ".join(found.split())
 
 
@@ -112,8 +123,13 @@ def _head_holds(node: ast.stmt, line: int) -> bool:
 
 def _is_primitive(frame: Frame) -> bool:
     """Whether the function of `frame` has atomic blocks, and outside of them touches no memory."""
-    for node in _nodes(frame.file):
-        if isinstance(node, ast.FunctionDef) and node.name == frame.function and _spans(node, frame.line):
+    return _has_primitive(_parsed(frame.file), frame.function, frame.line)
+
+
+@functools.cache
+def _has_primitive(parsed: _Parsed, function: str, line: int) -> bool:
+    for node in parsed.nodes:
+        if isinstance(node, ast.FunctionDef) and node.name == function and _spans(node, line):
             inside = {id(n) for part in ast.walk(node) if isinstance(part, ast.With) for n in ast.walk(part)}
             return bool(inside) and not any(
                 isinstance(part, ast.Attribute) and id(part) not in inside
@@ -127,14 +143,29 @@ def _spans(node: ast.stmt, line: int) -> bool:
     return node.lineno <= line <= (node.end_lineno or node.lineno)
 
 
+class _Parsed:
+    """The text of a file, and every node of its syntax tree: none where there is no such text."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+        self.text = "".join(lines)
+        try:
+            self.nodes = tuple(ast.walk(ast.parse(self.text)))
+        except (SyntaxError, ValueError):
+            self.nodes = ()
+
+
+_read: dict[str, _Parsed] = {}
+
+
+def _parsed(file: str) -> _Parsed:
+    lines = linecache.getlines(file)
+    known = _read.get(file)
+    # A file may be edited, and checked again, while we run: it then has other lines.
+    if known is None or (known.lines is not lines and known.lines != lines):
+        known = _read[file] = _Parsed(lines)
+    return known
+
+
 def _nodes(file: str) -> tuple[ast.AST, ...]:
-    return _nodes_of("".join(linecache.getlines(file)))
-
-
-@functools.cache
-def _nodes_of(text: str) -> tuple[ast.AST, ...]:
-    # By text: a file may be edited, and checked again, while we run.
-    try:
-        return tuple(ast.walk(ast.parse(text)))
-    except (SyntaxError, ValueError):
-        return ()
+    return _parsed(file).nodes
