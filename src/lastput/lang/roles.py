@@ -123,6 +123,11 @@ def ends(function: object, *kinds: Kind) -> Role | None:
     return _found(_ENDS, function, kinds)
 
 
+def declared(kind: Kind) -> list[Function]:
+    """The functions that begin, or have, a role of `kind`."""
+    return [function for function, found in _BEGINS.items() if any(role.kind == kind for role in found)]
+
+
 def _found(declared: dict[Function, list[Role]], function: object, kinds: tuple[Kind, ...]) -> Role | None:
     if not callable(function):
         return None
