@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
-from lastput.cli import exits, interrupt, target, terminal
+from lastput.cli import exits, interrupt, outputs, target, terminal
 from lastput.cli.limits import count, seconds, size
 from lastput.cli.progress import Live
-from lastput.lang.errors import UsageError
 from lastput.lang.scenario import Scenario
 from lastput.report.json import dumps, worst
 from lastput.report.layout import pasteable
@@ -32,7 +30,8 @@ def run(args: argparse.Namespace) -> int:
     for variant in variants:  # all of them, before the first of them takes time
         scenario.configure(variant, settings)
     if args.save is not None:
-        _writable(Path(args.save))
+        outputs.writable("--save", Path(args.save))
+    outputs.require_writable(args)
     results: list[Result] = []
     for variant in variants:
         try:
@@ -79,6 +78,7 @@ def _finish(args: argparse.Namespace, scenario: Scenario, results: list[Result])
         terminal.say(dumps(results))
     elif len(results) > 1:
         terminal.say(f"\n{'-' * 80}\n\n{summary(results, style=style_for(sys.stdout))}")
+    outputs.write(args, scenario, results)
     found = next((result for result in results if result.violation), None)
     if args.save is not None and found:
         save(Path(args.save), found, scenario, args.target)
@@ -98,13 +98,3 @@ def _limits(args: argparse.Namespace) -> dict[str, Any]:
         "max_memory": size("--max-memory", args.max_memory),
         "timeout": seconds("--timeout", args.timeout),
     }
-
-
-def _writable(path: Path) -> None:
-    """Complain now about a file that could not be written after an hour of search."""
-    if path.is_dir():
-        raise UsageError(f"--save {path}: is a directory")
-    if not path.parent.is_dir():
-        raise UsageError(f"--save {path}: no directory {path.parent}")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise UsageError(f"--save {path}: no permission to write it")

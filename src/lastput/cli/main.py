@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from lastput import __version__
-from lastput.cli import exits, terminal
+from lastput.cli import exits, outputs, terminal
 from lastput.lang.errors import LastputError, ModelError, UsageError
 
 EPILOG = """\
@@ -211,3 +211,4 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
 def _add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON (docs/reference/json.md)")
     parser.add_argument("--full", action="store_true", help="fold no steps of the interleaving")
+    outputs.add_arguments(parser)

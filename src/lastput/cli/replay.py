@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from lastput.cli import exits, interrupt, target, terminal
+from lastput.cli import exits, interrupt, outputs, target, terminal
 from lastput.lang.errors import UsageError
 from lastput.report.json import dumps
 from lastput.report.saved import Saved, read, require_same_model
@@ -16,6 +16,7 @@ from lastput.report.text import report
 
 def run(args: argparse.Namespace) -> int:
     """Replay and print the violation again; with --pdb, debug it first."""
+    outputs.require_writable(args)
     try:
         return _replay(args, read(Path(args.file)))
     except UsageError as error:
@@ -42,4 +43,5 @@ def _replay(args: argparse.Namespace, saved: Saved) -> int:
         return exits.VIOLATED
     style = style_for(sys.stdout)
     terminal.say(dumps([result]) if args.json else report(result, style=style, full=args.full))
+    outputs.write(args, scenario, [result])
     return exits.VIOLATED

@@ -1,0 +1,72 @@
+"""Files that `check` and `replay` write besides what they print.
+
+They are tried before the work begins, so that nobody loses an hour of search to a typing mistake, and
+written after it. They don't change the exit status.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lastput.cli import terminal
+from lastput.lang.errors import UsageError
+
+if TYPE_CHECKING:
+    from lastput.lang.scenario import Scenario
+    from lastput.result import Result
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that name the files."""
+    parser.add_argument("--html", metavar="FILE", help="write a page to look at, with every step")
+
+
+def require_writable(args: argparse.Namespace) -> None:
+    """UsageError about a file that could not be written, before the work."""
+    if args.html is not None:
+        writable("--html", Path(args.html))
+
+
+def write(args: argparse.Namespace, scenario: Scenario, results: Sequence[Result]) -> None:
+    """Write what was asked for about `results` of `scenario`. UsageError when the disk is full, say."""
+    if args.html is None:
+        return
+    from lastput.report.html.result import results_page
+
+    text = results_page([pictured(scenario, result) for result in results])
+    write_text("--html", Path(args.html), text)
+
+
+def pictured(scenario: Scenario, result: Result) -> Result:
+    """`result` with the scene of its violation, if it has one: what pictures are made from."""
+    if result.violation is None or result.violation.scene is not None:
+        return result
+    from lastput import checker
+    from lastput.evidence import scene
+
+    world = checker.build_world(scenario, result.variant, result.settings)
+    return replace(result, violation=scene.pictured(world, result.violation))
+
+
+def writable(option: str, path: Path) -> None:
+    """UsageError if the file that `option` names could not be written."""
+    if path.is_dir():
+        raise UsageError(f"{option} {path}: is a directory")
+    if not path.parent.is_dir():
+        raise UsageError(f"{option} {path}: no directory {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UsageError(f"{option} {path}: no permission to write it")
+
+
+def write_text(option: str, path: Path, text: str) -> None:
+    """Write a file and say so on standard error."""
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise UsageError(f"{option} {path}: {error.strerror}") from None
+    terminal.complain(f"Wrote {path}")
