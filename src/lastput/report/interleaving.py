@@ -67,11 +67,11 @@ def _single(violation: Violation, rows: list[tuple[int, list[str]]], width: int)
 
 def _rows(violation: Violation, *, full: bool) -> list[tuple[int, list[str]]]:
     """(thread, content of its cell) for every stretch between two context switches."""
-    shown = _interesting(violation)
+    shown = interesting(violation)
     runs = [(thread, list(steps)) for thread, steps in groupby(violation.steps, key=lambda s: s.thread)]
     rows = []
     for number, (thread, steps) in enumerate(runs):
-        lines = _lines(steps)
+        lines = lines_of(steps)
         kept = {id(line) for line in lines if full or any(s.number in shown for s in line.steps)}
         if number == len(runs) - 1:
             kept |= {id(line) for line in lines[-LAST:]}
@@ -101,7 +101,7 @@ def _conclusion(violation: Violation, width: int) -> list[str]:
     return [*(f"| {line:<{width - 4}} |" for line in text), "+" + "-" * (width - 2) + "+"]
 
 
-def _interesting(violation: Violation) -> set[int]:
+def interesting(violation: Violation) -> set[int]:
     """Steps that must not be folded: choices, the victim's life, and what tasks do to each other.
 
     That is to write what another task reads or writes, and to read what another task writes.
@@ -132,7 +132,7 @@ def _is_life_of(victim: str | None, access: Access) -> bool:
     return access.kind in ("alloc", "free") and access.place == victim
 
 
-def _lines(steps: Sequence[Step]) -> list[Line]:
+def lines_of(steps: Sequence[Step]) -> list[Line]:
     lines: list[Line] = []
     for step in steps:
         last = lines[-1] if lines else None
