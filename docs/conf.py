@@ -9,8 +9,8 @@ from __future__ import annotations
 from sphinx.application import Sphinx
 
 PAGES = {
-    "Start": ["tutorial"],
-    "Explanation": ["how-we-test"],
+    "Start": ["tutorial", "teach/lesson"],
+    "Explanation": ["explanation/how-it-works", "explanation/limits", "how-we-test"],
     "Reference": ["reference/language", "reference/kernel", "reference/needed", "reference/json"],
     "The models": [
         "models/README",
@@ -52,5 +52,11 @@ def add_tree(app: Sphinx, docname: str, source: list[str]) -> None:
             source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{lines}\n```\n"
 
 
+def outdated(app: Sphinx, *_: object) -> list[str]:
+    """The first page is read each time: PAGES may have changed."""
+    return [app.config.root_doc]
+
+
 def setup(app: Sphinx) -> None:
     app.connect("source-read", add_tree)
+    app.connect("env-get-outdated", outdated)
