@@ -1,0 +1,63 @@
+"""The bug corpus as a page: each bug before and after its fix, and all that is said of it behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lastput.report.corpus import roles
+from lastput.report.html.experiments import Section, commands, outcome
+from lastput.report.html.page import escape
+from lastput.report.html.witnesses import Witnesses
+from lastput.report.layout import plural
+
+if TYPE_CHECKING:
+    from lastput.study.corpus.entry import Entry
+
+
+def section(entries: Sequence[Entry], found: Mapping[int, Any], witnesses: Witnesses) -> Section:
+    """A row for each bug."""
+    heads = "".join(
+        f'<th scope="col">{name}</th>' for name in ("No.", "Bug", "Before the fix", "After it")
+    )
+    rows = "".join(_row(entry, found, witnesses) for entry in entries)
+    table = f'<table class="plain stacked"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+    return "corpus", "Known bugs, before and after their fixes", table
+
+
+def _row(entry: Entry, found: Mapping[int, Any], witnesses: Witnesses) -> str:
+    def shown(run: Any, role: str) -> str:
+        title = f"{entry.number}, {entry.commit}, {role.lower()}: {entry.subject}"
+        return outcome(found.get(id(run)), witnesses, name=f"{entry.number}-{role}", title=title)
+
+    return (
+        f'<tr id="bug-{entry.number}"><th scope="row">{entry.number}</th>'
+        f'<td><p class="who"><code>{escape(entry.commit)}</code></p><p>{escape(entry.subject)}</p>'
+        f"{_more(entry, found, witnesses)}</td>"
+        f"<td>{shown(entry.before, 'before')}</td><td>{shown(entry.after, 'after')}</td></tr>\n"
+    )
+
+
+def _more(entry: Entry, found: Mapping[int, Any], witnesses: Witnesses) -> str:
+    texts = (
+        ("Symptom", entry.symptom),
+        ("Interleaving", entry.interleaving),
+        ("Source read", entry.read),
+        ("Left out of the model", entry.left_out),
+    )
+    facts = "".join(f"<dt>{label}</dt><dd>{escape(text)}</dd>" for label, text in texts)
+    others = [run for _, runs in roles(entry)[2:] for run in runs if id(run) in found]
+    listed = "".join(
+        f"<li><code>{escape(run.words)}</code>: "
+        + outcome(
+            found[id(run)],
+            witnesses,
+            name=f"{entry.number}-also-{i}",
+            title=f"{entry.number}, {entry.commit}: {run.words.removeprefix('lastput check ')}",
+        )
+        + "</li>"
+        for i, run in enumerate(others, 1)
+    )
+    also = f"<p>{plural(len(others), 'further experiment')}:</p><ul>{listed}</ul>" if others else ""
+    how = commands(found.get(id(run)) for run in (entry.before, entry.after))
+    return f'<details><summary>What is known of it</summary><dl class="facts">{facts}</dl>{also}{how}</details>'
