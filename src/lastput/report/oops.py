@@ -10,16 +10,16 @@ from lastput.report.style import Style
 from lastput.result import Frame, Origin, Task, Victim, Violation
 
 
-def oops(violation: Violation, *, style: Style, full: bool = False) -> list[str]:
-    """The whole report of one violation, as lines of at most WIDTH columns."""
+def oops(violation: Violation, *, style: Style, full: bool = False, table: bool = True) -> list[str]:
+    """The whole report of one violation, as lines of at most WIDTH columns; `table` False: no schedule."""
     if violation.kind == "unreachable":
-        return _headline(violation, style)
+        return headline(violation, style)
     parts = [
-        _headline(violation, style),
-        _cycle(violation),
-        *(_task(violation, task) for task in _order(violation)),
-        _victim(violation),
-        _schedule(violation, style, full=full),
+        headline(violation, style),
+        waiting(violation),
+        *(task_lines(violation, task) for task in order(violation)),
+        victim_lines(violation),
+        _schedule(violation, style, full=full) if table else [],
     ]
     lines: list[str] = []
     for part in filter(None, parts):
@@ -27,20 +27,20 @@ def oops(violation: Violation, *, style: Style, full: bool = False) -> list[str]
     return lines
 
 
-def _headline(violation: Violation, style: Style) -> list[str]:
+def headline(violation: Violation, style: Style) -> list[str]:
     lines = [style.bad(line) for line in wrapped(violation.headline, hanging="  ")]
     if violation.message and violation.message not in violation.headline:
         lines += wrapped(violation.message, hanging="  ")
     return lines
 
 
-def _order(violation: Violation) -> list[Task]:
+def order(violation: Violation) -> list[Task]:
     """The task that broke the rule first; those that are done or never began, last and in short."""
     rank = {"running": 0, "blocked": 1, "ready": 2, "finished": 3}
     return sorted(violation.tasks, key=lambda task: (rank.get(task.state, 2), task.index))
 
 
-def _task(violation: Violation, task: Task) -> list[str]:
+def task_lines(violation: Violation, task: Task) -> list[str]:
     if not task.frames:
         what = "has finished" if task.state == "finished" else "has not begun"
         return [f"CPU: {task.index} Comm: {task.name} {what}"]
@@ -75,7 +75,7 @@ def _frame(frame: Frame) -> list[str]:
     return [f"  {frame.function}", *wrapped(f"({frame.file}:{frame.line})", indent="    ")]
 
 
-def _cycle(violation: Violation) -> list[str]:
+def waiting(violation: Violation) -> list[str]:
     """Who waits for whom. Printed in full even where it is no cycle: that is the finding then."""
     if violation.kind != "deadlock":
         return []
@@ -93,7 +93,7 @@ def _cycle(violation: Violation) -> list[str]:
     return ["Who waits for whom:", *lines, *wrapped(f"The cycle: {ring}", hanging="  ")]
 
 
-def _victim(violation: Violation) -> list[str]:
+def victim_lines(violation: Violation) -> list[str]:
     victim = violation.victim
     if victim is None:
         return []

@@ -1,0 +1,47 @@
+"use strict";
+// The keyboard: steps, where the controls of a violation can be seen.
+
+lastput.keys = {
+  ArrowRight: (stepper) => stepper.go(stepper.number + 1),
+  ArrowDown: (stepper) => stepper.go(stepper.number + 1),
+  j: (stepper) => stepper.go(stepper.number + 1),
+  ArrowLeft: (stepper) => stepper.go(stepper.number - 1),
+  ArrowUp: (stepper) => stepper.go(stepper.number - 1),
+  k: (stepper) => stepper.go(stepper.number - 1),
+  Home: (stepper) => stepper.go(0),
+  End: (stepper) => stepper.go(stepper.last),
+  n: (stepper) => stepper.other(1),
+  p: (stepper) => stepper.other(-1),
+  "?": (stepper) => lastput.toggleHelp(stepper.root),
+};
+
+lastput.toggleHelp = (root) => {
+  const help = root.querySelector(".help");
+  help.hidden = !help.hidden;
+  root.querySelector("[data-help]").setAttribute("aria-expanded", String(!help.hidden));
+};
+
+// The stepper that the user looks at: the one with the focus, else the first whose controls are on the screen.
+lastput.looked = () => {
+  const focused = lastput.steppers.find((stepper) => stepper.root.contains(document.activeElement));
+  return focused || lastput.steppers.find((stepper) => lastput.isVisible(stepper.root.querySelector(".controls")));
+};
+
+lastput.isVisible = (element) => {
+  const box = element.getBoundingClientRect();
+  return box.height > 0 && box.bottom > 0 && box.top < window.innerHeight;
+};
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("select, textarea, input:not([type=range], [type=checkbox])");
+  if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  const action = lastput.keys[event.key];
+  const stepper = action && lastput.looked();
+  if (!stepper) return;
+  event.preventDefault();
+  action(stepper);
+});
+
+for (const { root } of lastput.steppers) {
+  root.querySelector("[data-help]").addEventListener("click", () => lastput.toggleHelp(root));
+}

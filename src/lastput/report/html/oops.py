@@ -1,0 +1,34 @@
+"""The oops of a violation on a page: the same words as in the terminal, a card for each task."""
+
+from __future__ import annotations
+
+from lastput.report import oops
+from lastput.report.html.page import escape, task_class, task_mark
+from lastput.report.layout import plural
+from lastput.report.style import Style
+from lastput.result import Task, Violation
+
+
+def head(violation: Violation) -> str:
+    """What the kernel would print: the headline, a call trace per task, where the object came from."""
+    cards = [_card(lines) for lines in (oops.waiting(violation), oops.victim_lines(violation)) if lines]
+    tasks = [_task(violation, task) for task in oops.order(violation)] if violation.steps else []
+    words = "\n".join(oops.headline(violation, style=Style()))
+    size = f"{plural(len(violation.steps), 'step')}, {plural(violation.switches, 'context switch')}"
+    told = (
+        f'<p class="soft">The shortest interleaving that leads to it: {size}.</p>' if violation.steps else ""
+    )
+    return (
+        f'<pre class="headline">{escape(words)}</pre>\n'
+        f'<div class="oops">{"".join([*tasks[:1], *cards, *tasks[1:]])}</div>\n{told}\n'
+    )
+
+
+def _task(violation: Violation, task: Task) -> str:
+    name = f"{task_mark(task.index)} {escape(task.name)}"
+    text = escape("\n".join(oops.task_lines(violation, task)))
+    return f'<section class="card {task_class(task.index)}"><h4>{name}</h4><pre>{text}</pre></section>'
+
+
+def _card(lines: list[str]) -> str:
+    return f'<section class="card"><pre>{escape(chr(10).join(lines))}</pre></section>'

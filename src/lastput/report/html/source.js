@@ -1,0 +1,62 @@
+"use strict";
+// The model's source where each task stands: its call path, and the lines around the current one.
+
+lastput.source = {};
+
+lastput.source.AROUND = { active: 5, idle: 1 };
+
+// The frames that `task` stands in after step `number`: of the step just taken, or of its next one.
+lastput.source.frames = (violation, task, number) => {
+  const step = violation.steps[number - 1];
+  if (step && step.thread === task) return step.frames;
+  const next = violation.steps.slice(number).find((later) => later.thread === task);
+  return next ? next.frames : violation.tasks[task].frames;
+};
+
+lastput.source.draw = (container, violation, number) => {
+  const step = violation.steps[number - 1];
+  const parts = violation.tasks.map((task, index) => {
+    const active = step !== undefined && step.thread === index;
+    return lastput.source.task(violation, task, index, lastput.source.frames(violation, index, number), active);
+  });
+  container.replaceChildren(...parts);
+};
+
+lastput.source.task = (violation, task, index, frames, active) => {
+  const head = lastput.element(
+    "h4",
+    {},
+    lastput.taskMark(index),
+    " " + task.name + " ",
+    lastput.element("span", { class: "soft" }, active ? "has just run" : frames.length ? "stands before" : task.state),
+  );
+  const path = frames.map((frame) => violation.frames[frame][0]).reverse();
+  const crumbs = path.length ? lastput.element("p", { class: "path soft code" }, path.join(" › ")) : "";
+  const code = frames.length ? lastput.source.excerpt(violation, violation.frames[frames[0]], active) : "";
+  return lastput.element("div", { class: "where " + lastput.taskClass(index) + (active ? " active" : "") }, head, crumbs, code);
+};
+
+lastput.source.excerpt = (violation, [, file, line, number], active) => {
+  const source = violation.sources[number];
+  if (!source) return lastput.element("p", { class: "code" }, file + ":" + line);
+  const around = active ? lastput.source.AROUND.active : lastput.source.AROUND.idle;
+  const at = line - source.line;
+  const first = Math.max(0, at - around);
+  const last = Math.min(source.lines.length - 1, at + around);
+  const rows = [];
+  for (let i = first; i <= last; i += 1) rows.push(lastput.source.line(source.line + i, source.lines[i], i === at));
+  return lastput.element(
+    "figure",
+    {},
+    lastput.element("figcaption", { class: "soft code" }, file + ":" + line),
+    lastput.element("div", { class: "code excerpt" }, ...rows),
+  );
+};
+
+lastput.source.line = (number, text, current) =>
+  lastput.element(
+    "div",
+    { class: current ? "line current" : "line", "aria-current": current ? "step" : null },
+    lastput.element("span", { class: "at", "aria-hidden": "true" }, (current ? "▶ " : "") + number),
+    lastput.element("span", { class: "text" }, text),
+  );

@@ -1,0 +1,106 @@
+"use strict";
+// Steps through a violation: one number, the step just taken, and all that shows it.
+
+lastput.steppers = [];
+
+lastput.Stepper = class {
+  constructor(root, violation) {
+    this.root = root;
+    this.violation = violation;
+    this.last = violation.steps.length;
+    this.views = violation.scene ? lastput.history.of(violation.scene) : null;
+    this.rows = [...root.querySelectorAll("table.lanes tbody tr[id]")];
+    this.slider = root.querySelector("input[type=range]");
+    this.slider.max = this.last;
+    this.all = root.querySelector("[data-all]");
+    root.querySelectorAll(".controls, .panel").forEach((part) => part.removeAttribute("hidden"));
+    root.querySelector(".stage").classList.add("stepping");
+    this.listen();
+    this.go(this.asked(), { follow: false });
+  }
+
+  // The step that the address names, else the last one: the violation.
+  asked() {
+    const at = this.rows.findIndex((row) => "#" + row.id === window.location.hash);
+    return at < 0 ? this.last : at;
+  }
+
+  listen() {
+    const moves = { first: () => 0, back: () => this.number - 1, next: () => this.number + 1, last: () => this.last };
+    this.root.querySelectorAll("[data-go]").forEach((button) => {
+      button.addEventListener("click", () => this.go(moves[button.dataset.go]()));
+    });
+    this.slider.addEventListener("input", () => this.go(Number(this.slider.value)));
+    this.all.addEventListener("change", () => this.draw());
+    this.rows.forEach((row, number) => {
+      row.addEventListener("click", (event) => {
+        if (event.target.closest("a")) event.preventDefault();
+        this.go(number, { follow: false });
+      });
+    });
+    window.addEventListener("resize", () => this.arrows());
+    window.addEventListener("hashchange", () => this.go(this.asked()));
+  }
+
+  go(number, { follow = true } = {}) {
+    this.number = Math.max(0, Math.min(this.last, number));
+    this.slider.value = this.number;
+    this.slider.setAttribute("aria-valuetext", this.said());
+    this.rows.forEach((row, at) => {
+      row.classList.toggle("current", at === this.number);
+      row.classList.toggle("later", at > this.number);
+      if (at === this.number) row.setAttribute("aria-current", "step");
+      else row.removeAttribute("aria-current");
+    });
+    if (follow) this.follow();
+    this.draw();
+  }
+
+  // The next step, from here on or back, of another task than the one that ran.
+  other(direction) {
+    const { steps } = this.violation;
+    const from = Math.max(1, this.number);
+    let at = from + direction;
+    while (at > 1 && at < this.last && steps[at - 1].thread === steps[from - 1].thread) at += direction;
+    this.go(at);
+  }
+
+  said() {
+    const step = this.violation.steps[this.number - 1];
+    if (!step) return "Before any step";
+    const noted = step.note ? ": " + step.note : "";
+    return `Step ${this.number} of ${this.last}, ${this.violation.tasks[step.thread].name}: ${step.statement}${noted}`;
+  }
+
+  follow() {
+    if (this.root.querySelector(".stage").classList.contains("stepping") && window.innerWidth > 900) {
+      const row = this.rows[this.number];
+      const box = row.getBoundingClientRect();
+      const top = this.root.querySelector(".controls").offsetHeight + 40;
+      if (box.top < top || box.bottom > window.innerHeight - 40) row.scrollIntoView({ block: "center" });
+    }
+  }
+
+  draw() {
+    const step = this.violation.steps[this.number - 1];
+    const now = this.root.querySelector(".now");
+    now.replaceChildren(...(step ? [lastput.taskMark(step.thread), " "] : []), this.said());
+    if (step && this.number === this.last) now.append(lastput.element("b", { class: "oops" }, " " + this.violation.oops.headline));
+    lastput.source.draw(this.root.querySelector(".sources"), this.violation, this.number);
+    if (this.views) this.picture();
+  }
+
+  picture() {
+    const view = { ...this.views[this.number], all: this.all.checked };
+    lastput.memory.draw(this.root.querySelector(".memory"), this.violation.scene.things, view);
+  }
+
+  arrows() {
+    if (this.views) lastput.arrows.draw(this.root.querySelector(".memory"), this.violation.scene.things, this.views[this.number]);
+  }
+};
+
+for (const root of document.querySelectorAll("[data-violation]")) {
+  const violation = lastput.data().violations[root.dataset.violation];
+  lastput.steppers.push(new lastput.Stepper(root, violation));
+}
