@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lastput.cli import terminal
+from lastput.cli import exports, terminal
 from lastput.lang.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,22 +24,24 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that name the files."""
     parser.add_argument("--html", metavar="FILE", help="write a page to look at, with every step")
+    exports.add_argument(parser)
 
 
 def require_writable(args: argparse.Namespace) -> None:
     """UsageError about a file that could not be written, before the work."""
     if args.html is not None:
         writable("--html", Path(args.html))
+    exports.require(args, writable)
 
 
 def write(args: argparse.Namespace, scenario: Scenario, results: Sequence[Result]) -> None:
     """Write what was asked for about `results` of `scenario`. UsageError when the disk is full, say."""
-    if args.html is None:
-        return
-    from lastput.report.html.result import results_page
+    if args.html is not None:
+        from lastput.report.html.result import results_page
 
-    text = results_page([pictured(scenario, result) for result in results])
-    write_text("--html", Path(args.html), text)
+        text = results_page([pictured(scenario, result) for result in results])
+        write_text("--html", Path(args.html), text)
+    exports.write(args, results, lambda result: pictured(scenario, result), write_text)
 
 
 def pictured(scenario: Scenario, result: Result) -> Result:
