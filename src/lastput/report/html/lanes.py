@@ -12,6 +12,9 @@ from lastput.report.html.page import TASK_MARKS, escape, task_class, task_mark
 from lastput.report.interleaving import OOPS, Line, interesting, note
 from lastput.result import Frame, Moment, Scene, Step, Violation
 
+ROOM = 5
+"""Bars longer than so many rows have room for their name."""
+
 DEEPEST = 16
 """Calls nested deeper than this are not indented any further."""
 
@@ -54,19 +57,24 @@ class _Lanes:
     # -- head -------------------------------------------------------------------------------------
 
     def _head(self) -> str:
-        top = '<th rowspan="2" scope="col" class="number">Step</th>'
+        heads = '<th scope="col" class="number">Step</th>'
         for task in self.violation.tasks:
             span = 1 + len(self.bands[task.index])
-            name = f"{task_mark(task.index)} {escape(task.name)} <small>CPU {task.index}</small>"
             kind = f"task {task_class(task.index)}"
-            top += f'<th rowspan="2" colspan="{span}" scope="col" class="{kind}">{name}</th>'
-        names = ""
-        for title, bars in (("references", self.counts), ("lifetimes", self.lives)):
-            if bars:
-                top += f'<th colspan="{len(bars)}" scope="colgroup" class="bars">{title}</th>'
+            name = f"{task_mark(task.index)} {escape(task.name)} <small>CPU {task.index}</small>"
+            heads += f'<th colspan="{span}" scope="col" class="{kind}">{name}</th>'
+        for what, bars in (("references", self.counts), ("life", self.lives)):
             for bar in bars:
-                names += f'<th scope="col" class="bar"><span>{escape(bar.name)}</span></th>'
-        return f"<thead><tr>{top}</tr><tr>{names}</tr></thead>"
+                title = escape(f"{bar.name}: {what}")
+                heads += f'<th scope="col" class="bar" title="{title}"><span>{escape(bar.name)}</span></th>'
+        return f"{self._columns()}<thead><tr>{heads}</tr></thead>"
+
+    def _columns(self) -> str:
+        columns = '<col class="number">'
+        for task in self.tasks:
+            columns += '<col class="band">' * len(self.bands[task]) + '<col class="lane">'
+        columns += '<col class="bar">' * (len(self.counts) + len(self.lives))
+        return f"<colgroup>{columns}</colgroup>"
 
     # -- rows -------------------------------------------------------------------------------------
 
@@ -104,7 +112,7 @@ class _Lanes:
             return ""
         here = next((s for s in bar.segments if s.first == row), None)
         if here is not None:
-            return _segment(here, extra)
+            return _segment(bar, here, extra)
         if row and not (before and before[-1].last == row - 1):
             return ""
         after = next((s.first for s in bar.segments if s.first > row), self.last + 1)
@@ -157,16 +165,18 @@ def _touched(segment: Segment, number: int) -> bool:
     return segment.kind == "touched-after" and segment.first <= number <= segment.last
 
 
-def _segment(segment: Segment, extra: str) -> str:
+def _segment(bar: Bar, segment: Segment, extra: str) -> str:
+    """A stretch of a bar. What it says is written along it where there is room, and is its title."""
     rows = segment.last - segment.first + 1
-    text = escape(segment.text)
-    title = text if segment.kind not in ("lock", "read-lock", "read-section") else f"{segment.kind}: {text}"
-    label = (
-        f'<span class="hidden">{title}</span>'
-        if rows < 2 and segment.kind != "count"
-        else f"<span>{text}</span>"
-    )
-    return f'<td class="seg {segment.kind}{extra}" rowspan="{rows}" title="{title}">{label}</td>'
+    kind, text, name = segment.kind, escape(segment.text), escape(bar.name)
+    if kind == "count":
+        title = f"{name} is {text}"
+        label = f"<span><b>{text}</b>{f' {name}' if rows > ROOM else ''}</span>"
+    else:
+        title = f"{name} is {text}" if name else f"{kind.replace('-', ' ')}: {text}"
+        long = f"{name} {text}".strip() if rows > ROOM else text
+        label = f'<span class="{"" if rows > 1 else "hidden"}">{long}</span>'
+    return f'<td class="seg {kind}{extra}" rowspan="{rows}" title="{title}">{label}</td>'
 
 
 def _shown_stack(step: Step) -> Sequence[Frame]:

@@ -137,7 +137,7 @@ lastput.memory.row = (things, view, thing, cell) => {
   return lastput.element(
     "div",
     { class: ["cell", kind, gone ? "gone" : changed ? "changed" : touched ? "touched" : ""].join(" "), "data-cell": key },
-    lastput.element("dt", { title: type }, path),
+    lastput.element("dt", { title: path + ": " + type }, kind === "count" ? path.replace(/(\.refs)?\.counter$/, "") : path),
     lastput.element(
       "dd",
       {},
@@ -172,4 +172,17 @@ lastput.memory.chain = (things, view, chain) => {
   if (!parts.length) return lastput.element("span", { class: "chain" }, "(empty list)");
   parts.push(lastput.element("span", { class: "soft" }, chain.ring ? "↩ head" : "→ " + chain.end));
   return lastput.element("span", { class: "chain", title: "a list of " + chain.nodes.length }, ...parts);
+};
+
+// Scroll a part of the page that scrolls by itself, so that what the last step did can be seen.
+lastput.memory.reveal = (container, scroller) => {
+  const marked = ".gone, .thing.now, .changed, .touched".split(", ").map((kind) => container.querySelector(kind));
+  const found = marked.find(Boolean);
+  if (!found || scroller.scrollHeight <= scroller.clientHeight) return;
+  const box = (found.closest(".thing") || found).getBoundingClientRect();
+  const line = found.getBoundingClientRect();
+  const room = scroller.getBoundingClientRect();
+  if (line.top >= room.top && line.bottom <= room.bottom) return;
+  const top = box.height < room.height ? box.top : line.top;
+  scroller.scrollTop += top - room.top - 30;
 };

@@ -4,6 +4,7 @@
 lastput.source = {};
 
 lastput.source.AROUND = { active: 5, idle: 1 };
+lastput.source.CALLS = 4;
 
 // The frames that `task` stands in after step `number`: of the step just taken, or of its next one.
 lastput.source.frames = (violation, task, number) => {
@@ -30,10 +31,17 @@ lastput.source.task = (violation, task, index, frames, active) => {
     " " + task.name + " ",
     lastput.element("span", { class: "soft" }, active ? "has just run" : frames.length ? "stands before" : task.state),
   );
-  const path = frames.map((frame) => violation.frames[frame][0]).reverse();
-  const crumbs = path.length ? lastput.element("p", { class: "path soft code" }, path.join(" › ")) : "";
+  const crumbs = lastput.source.path(frames.map((frame) => violation.frames[frame][0]).reverse());
   const code = frames.length ? lastput.source.excerpt(violation, violation.frames[frames[0]], active) : "";
   return lastput.element("div", { class: "where " + lastput.taskClass(index) + (active ? " active" : "") }, head, crumbs, code);
+};
+
+// The innermost calls; all of them to who points at it.
+lastput.source.path = (calls) => {
+  if (!calls.length) return "";
+  const shown = calls.slice(-lastput.source.CALLS);
+  const more = shown.length < calls.length ? "… › " : "";
+  return lastput.element("p", { class: "path soft code", title: calls.join(" › ") }, more + shown.join(" › "));
 };
 
 lastput.source.excerpt = (violation, [, file, line, number], active) => {

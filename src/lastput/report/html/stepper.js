@@ -72,27 +72,31 @@ lastput.Stepper = class {
     return `Step ${this.number} of ${this.last}, ${this.violation.tasks[step.thread].name}: ${step.statement}${noted}`;
   }
 
+  // Bring the row between the controls above and the panel, where that lies below.
   follow() {
-    if (this.root.querySelector(".stage").classList.contains("stepping") && window.innerWidth > 900) {
-      const row = this.rows[this.number];
-      const box = row.getBoundingClientRect();
-      const top = this.root.querySelector(".controls").offsetHeight + 40;
-      if (box.top < top || box.bottom > window.innerHeight - 40) row.scrollIntoView({ block: "center" });
-    }
+    const panel = this.root.querySelector(".panel");
+    if (window.getComputedStyle(panel).position !== "sticky") return;
+    const top = this.root.querySelector(".controls").getBoundingClientRect().height;
+    const below = panel.getBoundingClientRect();
+    const bottom = below.left < 100 ? window.innerHeight - below.height : window.innerHeight;
+    const row = this.rows[this.number].getBoundingClientRect();
+    if (row.top < top || row.bottom > bottom) window.scrollBy(0, (row.top + row.bottom) / 2 - (top + bottom) / 2);
   }
 
   draw() {
     const step = this.violation.steps[this.number - 1];
     const now = this.root.querySelector(".now");
     now.replaceChildren(...(step ? [lastput.taskMark(step.thread), " "] : []), this.said());
-    if (step && this.number === this.last) now.append(lastput.element("b", { class: "oops" }, " " + this.violation.oops.headline));
+    if (step && this.number === this.last) now.append(lastput.element("b", { class: "broken" }, " " + this.violation.oops.headline));
     lastput.source.draw(this.root.querySelector(".sources"), this.violation, this.number);
     if (this.views) this.picture();
   }
 
   picture() {
     const view = { ...this.views[this.number], all: this.all.checked };
-    lastput.memory.draw(this.root.querySelector(".memory"), this.violation.scene.things, view);
+    const memory = this.root.querySelector(".memory");
+    lastput.memory.draw(memory, this.violation.scene.things, view);
+    lastput.memory.reveal(memory, this.root.querySelector(".state"));
   }
 
   arrows() {

@@ -28,9 +28,10 @@ def violation_section(violation: Violation, key: str) -> str:
 <div class="stage">
 <div class="scroll" tabindex="0" role="region" aria-label="The interleaving">
 {lanes(violation, key)}</div>
-<div class="panel" tabindex="0" role="region" aria-label="Source and memory" hidden>
-<h3>Where each task stands</h3><div class="sources"></div>
-<h3>Memory</h3>{_legend()}<div class="memory"></div>
+<div class="panel" hidden>
+<section tabindex="0" aria-label="Source"><h3>Where each task stands</h3><div class="sources"></div></section>
+<section class="state" tabindex="0" aria-label="Memory"><header><h3>Memory</h3>{_legend()}</header>
+<div class="memory"></div></section>
 </div>
 </div>
 </div>
@@ -93,10 +94,10 @@ class _Frames:
 
 def _controls(key: str) -> str:
     buttons = (
-        ("first", "⏮", "To the start (Home)"),
+        ("first", "|◀", "To the start (Home)"),
         ("back", "◀", "One step back (left, k)"),
         ("next", "▶", "One step on (right, j)"),
-        ("last", "⏭", "To the end (End)"),
+        ("last", "▶|", "To the end (End)"),
     )
     made = "".join(
         f'<button type="button" data-go="{go}" aria-label="{label}" title="{label}">{sign}</button>'
