@@ -10,6 +10,12 @@ from sphinx.application import Sphinx
 
 PAGES = {
     "Start": ["tutorial", "teach/lesson"],
+    "How to": [
+        "how-to/write-a-model",
+        "how-to/read-a-counterexample",
+        "how-to/is-it-needed",
+        "how-to/walk-by-hand",
+    ],
     "Explanation": ["explanation/how-it-works", "explanation/limits", "how-we-test"],
     "Reference": ["reference/language", "reference/kernel", "reference/needed", "reference/json"],
     "The models": [
