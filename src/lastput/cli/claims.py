@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lastput.cli import experiments, terminal
+from lastput.cli import experiments, pages, terminal
 from lastput.cli.tables import TABLES
 from lastput.lang.errors import UsageError
 from lastput.report import claims as text
@@ -29,20 +29,33 @@ def run(args: argparse.Namespace) -> int:
     tables = [name for name in TABLES if name in names or not names]
     runs = [exhibit.run for claim in chosen for exhibit in claim.exhibits]
     runs += [run for name in tables for run in TABLES[name].runs()]
-    counting = "costs" in tables
-    found = experiments.run_all(runs, processes=processes, fresh=args.fresh, costs=counting)
+    pages.require_writable(args)
+    found = experiments.run_all(
+        runs,
+        processes=processes,
+        fresh=args.fresh,
+        costs="costs" in tables,
+        pictures=args.html is not None,
+    )
     if args.json:
         terminal.say(json.dumps(_value(chosen, tables, found), indent=2) + "\n")
-        return found.status
+    else:
+        _print(chosen, tables, found, commands=bool(names))
+    pages.claims(args, chosen, tables, found)
+    return found.status
+
+
+def _print(
+    chosen: Sequence[Claim], tables: Sequence[str], found: experiments.Found, *, commands: bool
+) -> None:
     style = style_for(sys.stdout)
     for claim in (claim for claim in chosen if found.of_any([e.run for e in claim.exhibits])):
-        lines = text.brief(claim, found.by_run, style, commands=bool(names))
+        lines = text.brief(claim, found.by_run, style, commands=commands)
         terminal.say("\n".join(lines) + "\n\n")
     for name in tables:
-        lines = TABLES[name].text(found, style, bool(names))
+        lines = TABLES[name].text(found, style, commands)
         terminal.say("\n".join(line.rstrip() for line in lines) + "\n\n")
     terminal.say(found.last_lines())
-    return found.status
 
 
 def _chosen(names: Sequence[str], known: Sequence[Claim]) -> list[Claim]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lastput.cli import experiments, terminal
+from lastput.cli import experiments, pages, terminal
 from lastput.lang.errors import UsageError
 from lastput.report import corpus as text
 from lastput.report.json import experiment_value
@@ -25,16 +25,23 @@ def run(args: argparse.Namespace) -> int:
     processes = experiments.jobs(args.jobs)
     chosen = _chosen(args.entries, entries())
     runs = [run for entry in chosen for run in _runs(entry, args.larger)]
-    found = experiments.run_all(runs, processes=processes, fresh=args.fresh)
+    pages.require_writable(args)
+    drawing = args.html is not None
+    found = experiments.run_all(runs, processes=processes, fresh=args.fresh, pictures=drawing)
     if args.json:
         terminal.say(json.dumps(_value(chosen, found), indent=2) + "\n")
-        return found.status
+    else:
+        _print(args, chosen, found)
+    pages.corpus(args, chosen, found)
+    return found.status
+
+
+def _print(args: argparse.Namespace, chosen: Sequence[Entry], found: experiments.Found) -> None:
     show = text.whole if args.entries else text.brief
     for entry in (entry for entry in chosen if found.of_any(_runs(entry, args.larger))):
         lines = show(entry, found.by_run, style_for(sys.stdout))
         terminal.say("\n".join(lines) + "\n\n")
     terminal.say(found.last_lines())
-    return found.status
 
 
 def _runs(entry: Entry, larger: bool) -> Sequence[Any]:
@@ -76,7 +83,7 @@ def _value(chosen: Sequence[Entry], found: experiments.Found) -> dict[str, Any]:
                 "left_out": entry.left_out,
                 "experiments": [
                     {"role": role, **experiment_value(found.by_run[id(run)])}
-                    for role, runs in _roles(entry)
+                    for role, runs in text.roles(entry)
                     for run in runs
                     if id(run) in found.by_run
                 ],
@@ -85,12 +92,3 @@ def _value(chosen: Sequence[Entry], found: experiments.Found) -> dict[str, Any]:
         ],
         "missing": found.missing,
     }
-
-
-def _roles(entry: Entry) -> list[tuple[str, Sequence[Any]]]:
-    return [
-        ("before", (entry.before,)),
-        ("after", (entry.after,)),
-        ("more", entry.more),
-        ("larger", entry.larger),
-    ]

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from lastput.cli import exits, interrupt, terminal
@@ -34,6 +34,8 @@ class Found:
     seconds: float = 0.0
     stopped: str = ""
     """Why not all was run; empty if all was."""
+    undrawn: int = 0
+    """Witnesses that have no picture, because something stopped the drawing."""
 
     @property
     def status(self) -> int:
@@ -63,9 +65,17 @@ def jobs(text: str | None) -> int | None:
     return int(text)
 
 
-def run_all(runs: Sequence[Run], *, processes: int | None, fresh: bool, costs: bool = False) -> Found:
-    """Settle every run, and count what designs cost if asked to; Ctrl-C leaves the rest out, and so does
-    a process that something ends. Before anything is known Ctrl-C is a KeyboardInterrupt.
+def run_all(
+    runs: Sequence[Run],
+    *,
+    processes: int | None,
+    fresh: bool,
+    costs: bool = False,
+    pictures: bool = False,
+) -> Found:
+    """Settle every run, count what designs cost and make the pictures of the witnesses if asked to; Ctrl-C
+    leaves the rest out, and so does a process that something ends. Before anything is known Ctrl-C is a
+    KeyboardInterrupt.
     """
     from lastput.study.settle import settle
 
@@ -86,12 +96,35 @@ def run_all(runs: Sequence[Run], *, processes: int | None, fresh: bool, costs: b
             found.stopped = "interrupted"
         except BrokenProcessPool:
             found.stopped = ENDED
+        if pictures:
+            _draw(found, live, processes)
     interrupt.settled()
     if found.stopped:
         terminal.complain(f"lastput: {found.stopped}; what is known so far:")
     found.missing = len({id(run) for run in runs}) - len(found.by_run)
     found.seconds = time.perf_counter() - began
     return found
+
+
+def _draw(found: Found, live: Live, processes: int | None) -> None:
+    """Give the witnesses their scenes; what stops this takes nothing from what is known."""
+    from lastput.study.scenes import pictured, witnesses
+
+    settled = list(found.by_run.values())
+    todo = {one.run.words for one in witnesses(settled)}
+    drawn: dict[str, Settled] = {}
+    if found.stopped:
+        found.undrawn = len(todo)
+        return
+    try:
+        for one in pictured(settled, jobs=processes):
+            drawn[one.run.words] = one
+            live.phase(f"{len(drawn)} of {len(todo)} witnesses drawn")
+    except (KeyboardInterrupt, BrokenProcessPool):
+        found.undrawn = len(todo) - len(drawn)
+    for key, one in found.by_run.items():
+        if one.run.words in drawn:
+            found.by_run[key] = replace(one, result=drawn[one.run.words].result)
 
 
 def _count(found: Found, live: Live, processes: int | None) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from lastput import __version__
-from lastput.cli import exits, outputs, terminal
+from lastput.cli import exits, outputs, pages, terminal
 from lastput.lang.errors import LastputError, ModelError, UsageError
 
 EPILOG = """\
@@ -200,6 +200,7 @@ def _add_experiments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", metavar="N", help="processes at a time (default: one per core)")
     parser.add_argument("--fresh", action="store_true", help="run again what nothing has changed")
     parser.add_argument("--json", action="store_true", help="print JSON (docs/reference/json.md)")
+    pages.add_argument(parser)
 
 
 def _add_target(parser: argparse.ArgumentParser) -> None:

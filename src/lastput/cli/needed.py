@@ -8,7 +8,7 @@ import sys
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING
 
-from lastput.cli import exits, interrupt, target, terminal
+from lastput.cli import exits, interrupt, pages, target, terminal
 from lastput.cli.experiments import ENDED, jobs
 from lastput.cli.limits import seconds
 from lastput.cli.progress import Live
@@ -33,6 +33,7 @@ class Unsettled(Exception):
 def run(args: argparse.Namespace) -> int:
     """Print the table, or one line of it in full; 0 if every removal that was tried is decided."""
     processes = jobs(args.jobs)
+    pages.require_writable(args)
     try:
         subject, whole = _whole(args)
     except Unsettled as error:
@@ -41,9 +42,11 @@ def run(args: argparse.Namespace) -> int:
     if args.show is not None:
         return _show(args, subject, whole)
     trials = _settled(subject, whole.removals, processes, args.fresh)
-    interrupt.settled()
     rows = [(i + 1, removal, trials[i]) for i, removal in enumerate(whole.removals)]
+    drawn = rows if args.html is None else _drawn(subject, rows)
+    interrupt.settled()
     _print(args, whole, rows)
+    pages.needed(args, subject, whole.result, drawn)
     return exits.INCOMPLETE if any(t.answer == "incomplete" for t in trials) else exits.HOLDS
 
 
@@ -93,6 +96,21 @@ def _settled(
     return [done.get(i) or Trial("incomplete", stopped) for i in range(len(removals))]
 
 
+def _drawn(subject: Subject, rows: list[Row]) -> list[Row]:
+    """`rows` with the scenes of their witnesses; Ctrl-C leaves the rest as they are."""
+    from lastput.needed.trials import pictured
+
+    drawn: list[Row] = []
+    with Live() as live:
+        try:
+            for number, removal, trial in rows:
+                live.phase(f"drawing {number} of {len(rows)}")
+                drawn.append((number, removal, pictured(subject, removal, trial)))
+        except KeyboardInterrupt:
+            drawn += rows[len(drawn) :]
+    return drawn
+
+
 def _show(args: argparse.Namespace, subject: Subject, whole: Whole) -> int:
     from lastput.needed.trials import settle
     from lastput.report.needed import shown
@@ -105,11 +123,13 @@ def _show(args: argparse.Namespace, subject: Subject, whole: Whole) -> int:
         live.phase(f"trying removal {number}")
         interrupt.raising()
         ((_, trial),) = settle(subject, [removal], jobs=1, fresh=args.fresh)
+    drawn = [] if args.html is None else _drawn(subject, [(number, removal, trial)])
     interrupt.settled()
     if args.json:
         _print(args, whole, [(number, removal, trial)])
     else:
         terminal.say(shown((number, removal, trial), style=style_for(sys.stdout), full=args.full))
+    pages.needed(args, subject, whole.result, drawn)
     return exits.INCOMPLETE if trial.answer == "incomplete" else exits.HOLDS
 
 

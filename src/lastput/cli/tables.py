@@ -13,16 +13,32 @@ from lastput.report.layout import wrapped
 from lastput.report.style import Style
 
 if TYPE_CHECKING:
+    from lastput.report.html.experiments import Section
+    from lastput.report.html.witnesses import Witnesses
     from lastput.study.experiment import Run
+
+
+_ABOUT_COSTS = (
+    "Counted from entry to exit of each path, the smallest and the largest over all executions: loads, "
+    "stores, branches, atomic operations, locks taken, RCU or SRCU read sections entered, grace periods "
+    "waited for. A page fault does not enter the notifier core and is no row; by construction D5, whose "
+    "test is where an entry is looked up, adds a load and a branch to each lookup of a fault."
+)
+_ABOUT_PAIRS = (
+    "E: exit_mmap calls release. U: mmu_notifier_unregister. A: reclaim ages a page. I: a range is "
+    "unmapped by way of the file. V: a vcpu is in KVM_RUN. M, D: an ioctl of the VM, of a device. "
+    "`yes` has a witness of so many steps; `never` means that all states were searched."
+)
 
 
 @dataclass(frozen=True)
 class Table:
-    """Experiments, their text (given the results, the style, and whether to show commands), their JSON."""
+    """Experiments, their text (given the results, the style, and whether to show commands), JSON and HTML."""
 
     runs: Callable[[], list[Run]]
     text: Callable[[experiments.Found, Style, bool], list[str]]
     value: Callable[[experiments.Found], list[dict[str, Any]]]
+    html: Callable[[experiments.Found, Witnesses], Section]
 
 
 def _design_runs() -> list[Run]:
@@ -62,25 +78,18 @@ def _hazards(found: experiments.Found, style: Style, commands: bool) -> list[str
 
 
 def _costs(found: experiments.Found, style: Style, commands: bool) -> list[str]:
-
-    about = (
-        "Counted from entry to exit of each path, the smallest and the largest over all executions: loads, "
-        "stores, branches, atomic operations, locks taken, RCU or SRCU read sections entered, grace periods "
-        "waited for. A page fault does not enter the notifier core and is no row; by construction D5, whose "
-        "test is where an entry is looked up, adds a load and a branch to each lookup of a fault."
-    )
-    return [style.strong("What each design costs"), "", *wrapped(about), *costs.table(found.costs, style)]
+    return [
+        style.strong("What each design costs"),
+        "",
+        *wrapped(_ABOUT_COSTS),
+        *costs.table(found.costs, style),
+    ]
 
 
 def _pairs(found: experiments.Found, style: Style, commands: bool) -> list[str]:
     from lastput.study.pairs import ORDERS, QUESTIONS, STRANGERS, WINDOW
 
-    about = (
-        "E: exit_mmap calls release. U: mmu_notifier_unregister. A: reclaim ages a page. I: a range is "
-        "unmapped by way of the file. V: a vcpu is in KVM_RUN. M, D: an ioctl of the VM, of a device. "
-        "`yes` has a witness of so many steps; `never` means that all states were searched."
-    )
-    lines = [style.strong("Which tasks can meet"), "", *wrapped(about)]
+    lines = [style.strong("Which tasks can meet"), "", *wrapped(_ABOUT_PAIRS)]
     for questions in (QUESTIONS, ORDERS, STRANGERS, WINDOW):
         lines += ["", *pairs.table(questions, found.by_run, style, commands=commands)]
     return lines
@@ -137,10 +146,38 @@ def _pairs_value(found: experiments.Found) -> list[dict[str, Any]]:
     ]
 
 
+def _designs_html(found: experiments.Found, witnesses: Witnesses) -> Section:
+    from lastput.report.html import designs as html
+    from lastput.study.designs import CELLS, DESIGNS
+
+    return html.section(CELLS, DESIGNS, found.by_run, witnesses)
+
+
+def _hazards_html(found: experiments.Found, witnesses: Witnesses) -> Section:
+    from lastput.report.html import designs as html
+    from lastput.study.designs import HAZARDS
+
+    return html.hazards(HAZARDS, found.by_run, witnesses)
+
+
+def _costs_html(found: experiments.Found, witnesses: Witnesses) -> Section:
+    from lastput.report.html import costs as html
+    from lastput.simulate.meter import NAMES
+
+    return html.section(found.costs, NAMES, _ABOUT_COSTS)
+
+
+def _pairs_html(found: experiments.Found, witnesses: Witnesses) -> Section:
+    from lastput.report.html import pairs as html
+    from lastput.study.pairs import ORDERS, QUESTIONS, STRANGERS, WINDOW
+
+    return html.section((QUESTIONS, ORDERS, STRANGERS, WINDOW), _ABOUT_PAIRS, found.by_run, witnesses)
+
+
 TABLES = {
-    "designs": Table(_design_runs, _designs, _designs_value),
-    "hazards": Table(_hazard_runs, _hazards, _hazards_value),
-    "costs": Table(list, _costs, _costs_value),
-    "pairs": Table(_pair_runs, _pairs, _pairs_value),
+    "designs": Table(_design_runs, _designs, _designs_value, _designs_html),
+    "hazards": Table(_hazard_runs, _hazards, _hazards_value, _hazards_html),
+    "costs": Table(list, _costs, _costs_value, _costs_html),
+    "pairs": Table(_pair_runs, _pairs, _pairs_value, _pairs_html),
 }
 """By the name to ask for them."""

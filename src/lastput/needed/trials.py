@@ -13,16 +13,18 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from lastput import checker, kept
 from lastput.engine.memory import available
+from lastput.evidence.scene import scene
 from lastput.lang.edits import Edits
 from lastput.lang.errors import ModelError
 from lastput.lang.options import Value
 from lastput.lang.scenario import Scenario
+from lastput.lang.world import World
 from lastput.needed.removals import Ran, Removal, find
 from lastput.result import Limits, Result
 from lastput.study.pool import cores, processes
@@ -90,6 +92,20 @@ def attempt(subject: Subject, removal: Removal, room: int | None = None) -> Tria
     return _judged(result)
 
 
+def pictured(subject: Subject, removal: Removal, trial: Trial) -> Trial:
+    """`trial` with the scene of its witness; the same if it has none."""
+    if trial.answer != "needed" or trial.result is None or trial.result.violation is None:
+        return trial
+    found = trial.result.violation
+    for edits in (removal.edits + removal.aside + removal.breaks, removal.edits + removal.aside):
+        world = _world(subject, edits)
+        shown = checker.replayed(world, found.schedule, found.kind)
+        if shown is not None and shown.violation == found:
+            picture = scene(world, found.schedule)
+            return replace(trial, result=replace(trial.result, violation=replace(found, scene=picture)))
+    return trial
+
+
 def known_before(removal: Removal) -> Trial | None:
     """The answer where nothing needs to be searched."""
     if removal.refused:
@@ -98,9 +114,13 @@ def known_before(removal: Removal) -> Trial | None:
 
 
 def _without(subject: Subject, edits: Edits, room: int | None) -> Result:
+    return checker.check_world(_world(subject, edits), Limits(None, room, subject.timeout)).result
+
+
+def _world(subject: Subject, edits: Edits) -> World:
     world = checker.build_world(subject.scenario, subject.variant, subject.settings)
     world.edits = edits
-    return checker.check_world(world, Limits(None, room, subject.timeout)).result
+    return world
 
 
 def _breaks_a_rule(result: Result) -> bool:

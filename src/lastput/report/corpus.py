@@ -16,6 +16,24 @@ Found = Mapping[int, Any]
 """Settled experiments by `id(run)`."""
 
 
+_LABELS = {
+    "before": "Before the fix",
+    "after": "After it",
+    "more": "Also",
+    "larger": "Under larger bounds",
+}
+
+
+def roles(entry: Entry) -> list[tuple[str, Sequence[Any]]]:
+    """The experiments of a bug by what they are for: before, after, more, larger."""
+    return [
+        ("before", (entry.before,)),
+        ("after", (entry.after,)),
+        ("more", entry.more),
+        ("larger", entry.larger),
+    ]
+
+
 def brief(entry: Entry, found: Found, style: Style) -> list[str]:
     """Three lines or so: the bug, before its fix, after it; the others only where something is wrong."""
     lines = wrapped(f"{entry.number:>2}  {entry.commit}  {entry.subject}", hanging="    ")
@@ -43,16 +61,10 @@ def whole(entry: Entry, found: Found, style: Style) -> list[str]:
     )
     for label, text in texts:
         lines += [f"{label}:", *wrapped(text, indent="  ")]
-    groups: tuple[tuple[str, Sequence[Any]], ...] = (
-        ("Before the fix", (entry.before,)),
-        ("After it", (entry.after,)),
-        ("Also", entry.more),
-        ("Under larger bounds", entry.larger),
-    )
-    for label, runs in groups:
+    for role, runs in roles(entry):
         shown = [found[id(run)] for run in runs if id(run) in found]
         if shown:
-            lines += ["", f"{label}:"]
+            lines += ["", f"{_LABELS[role]}:"]
         for settled in shown:
             lines += [*command(settled, indent="  "), *outcome("", settled, style, indent="    ")]
     return lines

@@ -9,6 +9,7 @@ from lastput.report.layout import listing, wrapped
 from lastput.report.style import Style
 
 if TYPE_CHECKING:
+    from lastput.study.costs import Costs
     from lastput.study.costs_table import Row
 
 HEADINGS = ("loads", "stores", "branch", "atomics", "locks", "(S)RCU", "GPs")
@@ -21,14 +22,19 @@ def table(rows: Sequence[Row], style: Style) -> list[str]:
     lines: list[str] = []
     for name in dict.fromkeys(row.path.name for row in rows):
         lines += ["", style.strong(f"{name:<24}" + "".join(f"{heading:>8}" for heading in HEADINGS))]
-        alike: dict[Any, list[str]] = {}
-        for row in rows:
-            if row.path.name == name:
-                key = (row.costs.least, row.costs.most, row.costs.executed)
-                alike.setdefault(key, []).append(row.design)
-        for (least, most, executed), designs in alike.items():
-            lines += _row(listing(designs), least, most, executed)
+        for costs, designs in alike(rows, name):
+            lines += _row(listing(designs), costs.least, costs.most, costs.executed)
     return lines
+
+
+def alike(rows: Sequence[Row], path: str) -> list[tuple[Costs, list[str]]]:
+    """The costs of the path called `path`, each with the designs that have them."""
+    found: dict[Any, tuple[Costs, list[str]]] = {}
+    for row in rows:
+        if row.path.name == path:
+            key = (row.costs.least, row.costs.most, row.costs.executed)
+            found.setdefault(key, (row.costs, []))[1].append(row.design)
+    return list(found.values())
 
 
 def _row(label: str, least: Sequence[int], most: Sequence[int], executed: bool) -> list[str]:

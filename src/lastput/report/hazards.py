@@ -20,13 +20,13 @@ def listed(hazards: Sequence[Hazard], found: Mapping[int, Any], style: Style, *,
         lines += wrapped(f"{hazard.name:<3} {hazard.sentence}", hanging="    ")
         for run in hazard.runs:
             if id(run) in found:
-                lines += outcome(f"{_words(run)}: ", found[id(run)], style, indent="      ")
+                lines += outcome(f"{configuration(run)}: ", found[id(run)], style, indent="      ")
                 if commands:
                     lines += command(found[id(run)], indent="        ")
     return lines
 
 
-def _words(run: Any) -> str:
+def configuration(run: Any) -> str:
     """The design and the settings: what tells the experiments of a hazard apart."""
     chosen = (f"{name}={int(v) if isinstance(v, bool) else v}" for name, v in run.settings.items())
     return " ".join([run.variant, *chosen])

@@ -23,13 +23,13 @@ _INDENT = " " * 5
 
 def table(whole: Result, rows: Sequence[Row], style: Style) -> str:
     """Every removal below its function, and what the verdicts rest on."""
-    lines = [f"{style.strong(whole.scenario)}, variant {whole.variant}: {_counts(rows)}"]
+    lines = [f"{style.strong(whole.scenario)}, variant {whole.variant}: {counted(rows)}"]
     lines += wrapped(whole.title, indent="  ")
     for (function, file), group in groupby(rows, key=lambda row: (row[1].function, row[1].file)):
         lines += ["", *wrapped(f"{function} ({file})", hanging="  ")]
         for row in group:
             lines += _row(row, style)
-    lines += ["", *_ground(whole)]
+    lines += ["", *(line for text in ground(whole) for line in wrapped(text))]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
@@ -44,7 +44,8 @@ def shown(row: Row, *, style: Style, full: bool) -> str:
     return "\n".join([*head, "", report(trial.result, style=style, full=full)])
 
 
-def _counts(rows: Sequence[Row]) -> str:
+def counted(rows: Sequence[Row]) -> str:
+    """How many removals have each answer."""
     count: Counter[str] = Counter(trial.answer for _, _, trial in rows)
     return (
         listing([f"{count[answer]} {answer}" for answer in _ANSWERS if count[answer]]) or "nothing to remove"
@@ -59,13 +60,14 @@ def _row(row: Row, style: Style) -> list[str]:
 
 def _answer(trial: Trial, style: Style, indent: str) -> list[str]:
     paint = {"needed": style.good, "redundant": style.loud, "incomplete": style.bad}.get(trial.answer, str)
-    words = _words(trial)
+    words = said(trial)
     text = f"{trial.answer}: {words}" if words else trial.answer
     first, *rest = wrapped(text, indent=indent, hanging="  ")
     return [first.replace(trial.answer, paint(trial.answer), 1), *rest]
 
 
-def _words(trial: Trial) -> str:
+def said(trial: Trial) -> str:
+    """What is to be said of a removal besides the answer: its witness, or why there is none."""
     if trial.answer == "needed" and trial.result and trial.result.violation:
         return _witness(trial.result.violation)
     return trial.why
@@ -81,17 +83,17 @@ def tasks(found: Violation) -> list[str]:
     return [found.tasks[i].name for i in dict.fromkeys(step.thread for step in found.steps)]
 
 
-def _ground(whole: Result) -> list[str]:
+def ground(whole: Result) -> tuple[str, str]:
     """What the word `redundant` depends on."""
     names = listing([t.name for t in whole.threads])
     values = " ".join(f"{name}={_value(value)}" for name, value in whole.settings.items())
     configured = f", with {values}" if values else ""
-    said = (
+    redundant = (
         f"Redundant means: in this model, which is {plural(len(whole.threads), 'thread')} ({names}) "
         f"and {plural(whole.counts.states, 'state')}{configured}. More actors or larger bounds may need it."
     )
     barriers = "Memory is sequentially consistent here, so barriers are not modelled, and none was removed."
-    return [*wrapped(said), *wrapped(barriers)]
+    return redundant, barriers
 
 
 def _value(value: bool | int | str) -> str:

@@ -44,7 +44,7 @@ def settle(runs: Sequence[Run], *, jobs: int | None = None, fresh: bool = False)
     todo: dict[Path | None, list[Run]] = {}
     alone: list[Run] = []
     for run in runs:
-        path = _place(run)
+        path = place(run)
         known = None if fresh else kept.load(path, Result)
         if known is not None:
             yield Settled(run, known, True)
@@ -83,7 +83,7 @@ def _check(run: Run, jobs: int) -> Result:
     )
 
 
-def _place(run: Run) -> Path | None:
+def place(run: Run) -> Path | None:
     """Where the result of `run` is kept; None without a cache."""
     base = kept.directory()
     if base is None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lastput.report.claims import verdict
-from lastput.report.html.experiments import Section, commands, outcome, sign
+from lastput.report.html.experiments import Section, commands, outcome, sign, stacked
 from lastput.report.html.page import escape
 from lastput.report.html.witnesses import Witnesses
 
@@ -21,14 +21,17 @@ WORDS = {"in part": "holds in part"}
 def section(claims: Sequence[Claim], found: Mapping[int, Any], witnesses: Witnesses) -> Section:
     """A row for each claim."""
     rows = "".join(_row(claim, found, witnesses) for claim in claims)
-    heads = "".join(f'<th scope="col">{name}</th>' for name in ("Claim", "What was said", "Verdict", "Shown by"))
-    table = f'<table class="plain stacked"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+    table = stacked(("Claim", "What was said", "Verdict", "Shown by"), f"<tbody>{rows}</tbody>")
     return "claims", "What people said", _counts(claims, found) + table
 
 
 def _counts(claims: Sequence[Claim], found: Mapping[int, Any]) -> str:
     count = Counter(verdict(claim, found) for claim in claims)
-    return "<p>" + " ".join(f"{count[word]} {_badge(word)}" for word in (*KINDS, "unsettled") if count[word]) + "</p>"
+    return (
+        "<p>"
+        + " ".join(f"{count[word]} {_badge(word)}" for word in (*KINDS, "unsettled") if count[word])
+        + "</p>"
+    )
 
 
 def _badge(word: str) -> str:
@@ -43,7 +46,11 @@ def _row(claim: Claim, found: Mapping[int, Any], witnesses: Witnesses) -> str:
         + "</li>"
         for i, (exhibit, one) in enumerate(zip(claim.exhibits, settled, strict=True), 1)
     )
-    true = f'<p class="true"><strong>What is true:</strong> {escape(claim.correction)}</p>' if claim.correction else ""
+    true = (
+        f'<p class="true"><strong>What is true:</strong> {escape(claim.correction)}</p>'
+        if claim.correction
+        else ""
+    )
     return (
         f'<tr id="claim-{escape(claim.number)}"><th scope="row">{escape(claim.number)}</th>'
         f'<td><p class="who">{escape(claim.who)}</p><p>{escape(claim.sentence)}</p>{true}</td>'

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lastput.report.corpus import roles
-from lastput.report.html.experiments import Section, commands, outcome
+from lastput.report.html.experiments import Section, commands, outcome, stacked
 from lastput.report.html.page import escape
 from lastput.report.html.witnesses import Witnesses
 from lastput.report.layout import plural
@@ -17,17 +17,14 @@ if TYPE_CHECKING:
 
 def section(entries: Sequence[Entry], found: Mapping[int, Any], witnesses: Witnesses) -> Section:
     """A row for each bug."""
-    heads = "".join(
-        f'<th scope="col">{name}</th>' for name in ("No.", "Bug", "Before the fix", "After it")
-    )
     rows = "".join(_row(entry, found, witnesses) for entry in entries)
-    table = f'<table class="plain stacked"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+    table = stacked(("No.", "Bug", "Before the fix", "After it"), f"<tbody>{rows}</tbody>")
     return "corpus", "Known bugs, before and after their fixes", table
 
 
 def _row(entry: Entry, found: Mapping[int, Any], witnesses: Witnesses) -> str:
     def shown(run: Any, role: str) -> str:
-        title = f"{entry.number}, {entry.commit}, {role.lower()}: {entry.subject}"
+        title = f"{entry.number}, {entry.commit}, {role} the fix: {entry.subject}"
         return outcome(found.get(id(run)), witnesses, name=f"{entry.number}-{role}", title=title)
 
     return (
@@ -60,4 +57,6 @@ def _more(entry: Entry, found: Mapping[int, Any], witnesses: Witnesses) -> str:
     )
     also = f"<p>{plural(len(others), 'further experiment')}:</p><ul>{listed}</ul>" if others else ""
     how = commands(found.get(id(run)) for run in (entry.before, entry.after))
-    return f'<details><summary>What is known of it</summary><dl class="facts">{facts}</dl>{also}{how}</details>'
+    return (
+        f'<details><summary>What is known of it</summary><dl class="facts">{facts}</dl>{also}{how}</details>'
+    )

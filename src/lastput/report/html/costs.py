@@ -31,7 +31,7 @@ def _table(path: str, rows: Sequence[Row], names: Sequence[str]) -> str:
         else:
             body += f'<td colspan="{len(names)}">never from entry to exit</td></tr>\n'
     return (
-        f'<div class="scroll" role="region" aria-label="Costs of {escape(path)}" tabindex="0"><table class="plain costs">'
-        f"<caption>{escape(path)}</caption>"
+        f'<div class="scroll" role="region" aria-label="Costs of {escape(path)}" tabindex="0">'
+        f'<table class="plain costs"><caption>{escape(path)}</caption>'
         f'<thead><tr><th scope="col">Designs</th>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
     )

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from lastput.report.experiments import finding
 from lastput.report.hazards import configuration
-from lastput.report.html.experiments import Section, commands, outcome, unexpected
+from lastput.report.html.experiments import Section, commands, outcome, sign, stacked, unexpected
 from lastput.report.html.page import escape
 from lastput.report.html.witnesses import Witnesses
 
 if TYPE_CHECKING:
     from lastput.study.designs import Cell, Hazard
+
+
+KEEPS = '<span class="keeps"><span aria-hidden="true">✔</span> keeps</span>'
+OPEN = sign("incomplete", "incomplete")
 
 
 def section(
@@ -28,15 +32,19 @@ def section(
         + "</tr>\n"
         for name in dict.fromkeys(cell.property for cell in cells)
     )
-    table = f'<table class="plain matrix"><thead><tr><td></td>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+    table = (
+        f'<table class="plain matrix"><thead><tr><td></td>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+    )
     about = (
         "<p>Each design of the removal of a notifier, against each property: "
-        '<span class="keeps"><span aria-hidden="true">✔</span> keeps</span> it in every interleaving, or '
-        '<span class="breaks"><span aria-hidden="true">✘</span></span> breaks it after so many steps, '
-        "which the link shows.</p>"
+        f"it {KEEPS} it in every interleaving, or breaks it after so many steps, which the link shows.</p>"
     )
     region = f'<div class="scroll" role="region" aria-labelledby="designs" tabindex="0">{table}</div>'
-    return "designs", "Designs for the removal of a notifier", about + _legend(designs) + region + _notes(cells)
+    return (
+        "designs",
+        "Designs for the removal of a notifier",
+        about + _legend(designs) + region + _notes(cells),
+    )
 
 
 def _legend(designs: Mapping[str, str]) -> str:
@@ -49,11 +57,11 @@ def _cell(cell: Cell | None, found: Mapping[int, Any], witnesses: Witnesses) -> 
         return '<td><span class="soft">-</span></td>'
     settled = found.get(id(cell.run))
     if settled is None:
-        return '<td class="open"><span aria-hidden="true">?</span> not run</td>'
+        return f"<td>{sign('incomplete', 'not run')}</td>"
     violation = settled.result.violation
     if violation is None:
-        kind, words = ("keeps", "keeps") if settled.result.verdict == "holds" else ("open", "incomplete")
-        return f'<td class="{kind}"><span aria-hidden="true">{"✔" if kind == "keeps" else "?"}</span> {words}{unexpected(settled)}</td>'
+        shown = KEEPS if settled.result.verdict == "holds" else OPEN
+        return f"<td>{shown}{unexpected(settled)}</td>"
     title = f"{cell.design} breaks {cell.property}: {finding(settled.result)}"
     link = witnesses.link(
         settled.result,
@@ -67,16 +75,17 @@ def _cell(cell: Cell | None, found: Mapping[int, Any], witnesses: Witnesses) -> 
 
 def _notes(cells: Sequence[Cell]) -> str:
     noted = "".join(
-        f"<li>{escape(cell.design)}, {escape(cell.property)}: {escape(cell.note)}</li>" for cell in cells if cell.note
+        f"<li>{escape(cell.design)}, {escape(cell.property)}: {escape(cell.note)}</li>"
+        for cell in cells
+        if cell.note
     )
     return f"<ul>{noted}</ul>" if noted else ""
 
 
 def hazards(chosen: Sequence[Hazard], found: Mapping[int, Any], witnesses: Witnesses) -> Section:
     """A row for each hazard, with each design and setting that it was tried in."""
-    heads = '<th scope="col">Hazard</th><th scope="col">What goes wrong</th><th scope="col">Tried</th>'
     rows = "".join(_hazard(hazard, found, witnesses) for hazard in chosen)
-    table = f'<table class="plain stacked"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+    table = stacked(("Hazard", "What goes wrong", "Tried"), f"<tbody>{rows}</tbody>")
     return "hazards", "Hazards of the designs, and what avoids them", table
 
 

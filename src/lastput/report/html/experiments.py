@@ -18,9 +18,7 @@ def outcome(settled: Settled | None, witnesses: Witnesses, *, name: str, title: 
     if settled is None:
         return sign("incomplete", "not run")
     result = settled.result
-    found = witnesses.link(
-        result, finding(result), name=name, title=title, command=settled.run.words
-    )
+    found = witnesses.link(result, finding(result), name=name, title=title, command=settled.run.words)
     return found + unexpected(settled)
 
 
@@ -46,6 +44,12 @@ def sign(kind: str, words: str) -> str:
     return f'<span class="badge {escape(kind)}">{shown}{escape(words)}</span>'
 
 
+def stacked(heads: Sequence[str], bodies: str) -> str:
+    """A table whose rows become cards where the window is narrow; `bodies` are its tbody elements."""
+    names = "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
+    return f'<table class="plain stacked"><thead><tr>{names}</tr></thead>{bodies}</table>'
+
+
 def last_lines(settled: Sequence[Settled], missing: int, seconds: float, *, stopped: bool) -> str:
     """How many experiments there were, and whether all is as expected."""
     lines = tally(settled, missing, seconds, Style(), stopped=stopped)
@@ -56,7 +60,9 @@ def tables_page(title: str, about: str, sections: Sequence[Section], witnesses: 
     """The page of some tables. `title` and headings are text, `about` and sections' bodies are markup."""
     ways = "".join(f'<li><a href="#{name}">{escape(heading)}</a></li>' for name, heading, _ in sections)
     contents = f'<nav aria-label="Contents"><ul class="contents">{ways}</ul></nav>'
-    noscript = "<noscript><p>The witnesses behind the links need scripts; the commands print them.</p></noscript>"
+    noscript = (
+        "<noscript><p>The witnesses behind the links need scripts; the commands print them.</p></noscript>"
+    )
     body = "".join(map(_section, sections))
     return page(
         title,

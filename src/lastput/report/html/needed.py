@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from lastput.report.html.experiments import sign, tables_page
+from lastput.report.html.experiments import sign, stacked, tables_page
 from lastput.report.html.page import escape
 from lastput.report.html.witnesses import Witnesses
 from lastput.report.needed import Row, counted, ground, said
@@ -18,10 +18,10 @@ def needed_page(whole: Result, rows: Sequence[Row], command: str) -> str:
     """The whole page. `command` is what made it."""
     witnesses = Witnesses()
     about = (
-        f"<p>{escape(whole.title)}</p><p>Variant <strong>{escape(whole.variant)}</strong>: {escape(counted(rows))}. "
+        f"<p>{escape(whole.title)}</p>"
+        f"<p>Variant <strong>{escape(whole.variant)}</strong>: {escape(counted(rows))}. "
         "Each was taken away, and every interleaving run without it.</p>"
     )
-    heads = "".join(f'<th scope="col">{name}</th>' for name in ("No.", "Removed", "Answer", "Without it"))
     bodies = "".join(
         f'<tbody><tr><th scope="rowgroup" colspan="4"><code>{escape(function)}</code> '
         f'<span class="soft">{escape(file)}</span></th></tr>'
@@ -29,7 +29,7 @@ def needed_page(whole: Result, rows: Sequence[Row], command: str) -> str:
         + "</tbody>\n"
         for (function, file), group in groupby(rows, key=lambda row: (row[1].function, row[1].file))
     )
-    table = f'<table class="plain stacked"><thead><tr>{heads}</tr></thead>{bodies}</table>'
+    table = stacked(("No.", "Removed", "Answer", "Without it"), bodies)
     after = "".join(f"<p>{escape(text)}</p>" for text in ground(whole))
     section = ("removals", "Taken away, one at a time", table + after)
     return tables_page(f"What is needed in {whole.scenario}", about, [section], witnesses)

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lastput.report.html.experiments import Section, outcome, sign
+from lastput.report.html.experiments import Section, outcome, sign, stacked
 from lastput.report.html.page import escape
 from lastput.report.html.witnesses import Witnesses
 
@@ -18,14 +18,12 @@ def section(
     tables: Sequence[Sequence[Question]], about: str, found: Mapping[int, Any], witnesses: Witnesses
 ) -> Section:
     """The groups of questions, one after the other, in one table."""
-    names = ("Pair", "In this set-up", "Can they meet?", "Seen")
-    heads = "".join(f'<th scope="col">{name}</th>' for name in names)
     bodies = "".join(
         _body(pair, list(group), found, witnesses)
         for questions in tables
         for pair, group in itertools.groupby(questions, key=lambda question: question.pair)
     )
-    table = f'<table class="plain stacked"><thead><tr>{heads}</tr></thead>{bodies}</table>'
+    table = stacked(("Pair", "In this set-up", "Can they meet?", "Seen"), bodies)
     return "pairs", "Which tasks can meet", f"<p>{escape(about)}</p>{table}"
 
 
