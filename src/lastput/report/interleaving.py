@@ -157,7 +157,7 @@ def _cell(lines: list[Line], kept: set[int]) -> list[str]:
                 function = line.function
                 cell += ["", f"{function}()::", ""]
             cell.append(f"  {line.statement}")
-            cell += [f"      {note}" for note in [_note(line)] if note]
+            cell += [f"      {told}" for told in [note(line)] if told]
     return _without_doubled_blanks(cell)
 
 
@@ -167,7 +167,7 @@ def _folded(lines: list[Line]) -> str:
     return f"({plural(sum(len(line.steps) for line in lines), 'step')} in {where})"
 
 
-def _note(line: Line) -> str:
+def note(line: Line) -> str:
     """What the statement does not tell by itself: values read, values computed and written."""
     told = [a for step in line.steps for a in step.accesses if a.kind in _VERBS and not a.bookkeeping]
     several = len({access.place for access in told}) > 1
