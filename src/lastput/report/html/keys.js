@@ -12,13 +12,7 @@ lastput.keys = {
   End: (stepper) => stepper.go(stepper.last),
   n: (stepper) => stepper.other(1),
   p: (stepper) => stepper.other(-1),
-  "?": (stepper) => lastput.toggleHelp(stepper.root),
-};
-
-lastput.toggleHelp = (root) => {
-  const help = root.querySelector(".help");
-  help.hidden = !help.hidden;
-  root.querySelector("[data-help]").setAttribute("aria-expanded", String(!help.hidden));
+  "?": (stepper) => stepper.help(),
 };
 
 // The stepper that the user looks at: the one with the focus, else the first whose controls are on the screen.
@@ -41,7 +35,3 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   action(stepper);
 });
-
-for (const { root } of lastput.steppers) {
-  root.querySelector("[data-help]").addEventListener("click", () => lastput.toggleHelp(root));
-}

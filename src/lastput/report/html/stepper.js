@@ -12,6 +12,7 @@ lastput.Stepper = class {
     this.rows = [...root.querySelectorAll("table.lanes tbody tr[id]")];
     this.slider = root.querySelector("input[type=range]");
     this.slider.max = this.last;
+    this.ended = new AbortController();
     this.all = root.querySelector("[data-all]");
     root.querySelectorAll(".controls, .panel").forEach((part) => part.removeAttribute("hidden"));
     root.querySelector(".stage").classList.add("stepping");
@@ -21,8 +22,11 @@ lastput.Stepper = class {
 
   // The step that the address names, else the last one: the violation.
   asked() {
-    const at = this.rows.findIndex((row) => "#" + row.id === window.location.hash);
-    return at < 0 ? this.last : at;
+    return this.isAsked() ? this.rows.findIndex((row) => "#" + row.id === window.location.hash) : this.last;
+  }
+
+  isAsked() {
+    return this.rows.some((row) => "#" + row.id === window.location.hash);
   }
 
   listen() {
@@ -38,8 +42,16 @@ lastput.Stepper = class {
         this.go(number, { follow: false });
       });
     });
-    window.addEventListener("resize", () => this.arrows());
-    window.addEventListener("hashchange", () => this.go(this.asked()));
+    this.root.querySelector("[data-help]").addEventListener("click", () => this.help());
+    const until = { signal: this.ended.signal };
+    window.addEventListener("resize", () => this.arrows(), until);
+    window.addEventListener("hashchange", () => this.isAsked() && this.go(this.asked()), until);
+  }
+
+  help() {
+    const help = this.root.querySelector(".help");
+    help.hidden = !help.hidden;
+    this.root.querySelector("[data-help]").setAttribute("aria-expanded", String(!help.hidden));
   }
 
   go(number, { follow = true } = {}) {
@@ -104,7 +116,16 @@ lastput.Stepper = class {
   }
 };
 
-for (const root of document.querySelectorAll("[data-violation]")) {
-  const violation = lastput.data().violations[root.dataset.violation];
+// Bring a section of violation.py to life; `violation` is its data.
+lastput.mount = (root, violation) => {
   lastput.steppers.push(new lastput.Stepper(root, violation));
+};
+
+// End those that are to leave the page.
+lastput.unmount = () => {
+  lastput.steppers.splice(0).forEach((stepper) => stepper.ended.abort());
+};
+
+for (const root of document.querySelectorAll("[data-violation]")) {
+  lastput.mount(root, lastput.data().violations[root.dataset.violation]);
 }
