@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from lastput.checks.kinds import KINDS
 from lastput.evidence.trace import Evidence, broken, told
+from lastput.explore.picture import Picture, picture
 from lastput.explore.steps import Option, Schedule, options
 from lastput.lang.errors import UsageError
 from lastput.lang.world import World
@@ -36,6 +37,7 @@ class Place:
     steps: tuple[Step, ...]
     tasks: tuple[Task, ...]
     options: tuple[Option, ...]
+    picture: Picture
     violations: tuple[Violation, ...] = ()
     bound: str = ""
 
@@ -87,6 +89,7 @@ class Session:
             self._steps(schedule, trace, evidence),
             evidence.tasks(),
             options(self.program, schedule, enabled),
+            picture(self.program, schedule),
             tuple(violations),
             "; ".join(bounds),
         )
@@ -113,7 +116,7 @@ class Session:
         here = self.here()
         if not 0 <= thread < len(here.tasks):
             return f"there is no thread {thread}"
-        if here.violations or here.bound:
+        if not here.options:
             return "the path ends here: go back"
         task = here.tasks[thread]
         if task.state in ("finished", "blocked"):

@@ -5,6 +5,8 @@ The file replays on any machine with the same model. It is JSON:
     {"lastput-schedule": 1, "lastput": "0.1.0", "target": "kvm/age-vs-exit", "scenario": ...,
      "variant": "v4.12", "settings": {"vcpus": 0}, "model": {module: SHA-256 of its source},
      "kind": "null-deref", "schedule": [[thread, choice], ...]}
+
+A path that somebody has walked is saved as a violation is; where it breaks nothing, `kind` is empty.
 """
 
 from __future__ import annotations
@@ -41,24 +43,37 @@ class Saved:
 
 def save(path: Path, result: Result, scenario: Scenario, target: str) -> None:
     """Write the violation of `result`. UsageError when the file cannot be written."""
+    assert result.violation is not None
+    found = result.violation
+    model = fingerprint(scenario)
+    settings = dict(result.settings)
+    write(path, Saved(target, result.scenario, result.variant, settings, model, found.kind, found.schedule))
+
+
+def write(path: Path, saved: Saved) -> None:
+    """Write a file that `read` reads. UsageError when it cannot be written."""
+    try:
+        path.write_text(text(saved), "utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+
+
+def text(saved: Saved) -> str:
+    """What the file of a schedule holds."""
     from lastput import __version__
 
-    assert result.violation is not None
     value = {
         "lastput-schedule": FORMAT,
         "lastput": __version__,
-        "target": target,
-        "scenario": result.scenario,
-        "variant": result.variant,
-        "settings": dict(result.settings),
-        "model": fingerprint(scenario),
-        "kind": result.violation.kind,
-        "schedule": [list(step) for step in result.violation.schedule],
+        "target": saved.target,
+        "scenario": saved.scenario,
+        "variant": saved.variant,
+        "settings": saved.settings,
+        "model": saved.model,
+        "kind": saved.kind,
+        "schedule": [list(step) for step in saved.schedule],
     }
-    try:
-        path.write_text(json.dumps(value) + "\n", "utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from None
+    return json.dumps(value) + "\n"
 
 
 def read(path: Path) -> Saved:
