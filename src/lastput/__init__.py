@@ -12,12 +12,26 @@ from __future__ import annotations
 TYPE_CHECKING = False  # `typing` would take longer to import than all that is here
 if TYPE_CHECKING:
     from lastput.checker import check as check
+    from lastput.lang.scenario import Scenario as Scenario
+    from lastput.lang.scenario import Setup as Setup
+    from lastput.lang.scenario import scenario as scenario
     from lastput.result import Result as Result
+    from lastput.testing import assert_holds as assert_holds
+    from lastput.testing import assert_reachable as assert_reachable
+    from lastput.testing import assert_violates as assert_violates
 
 __version__ = "0.1.0"
-__all__ = ["Result", "__version__", "check"]
+__all__ = [
+    "Result", "Scenario", "Setup", "__version__", "assert_holds", "assert_reachable", "assert_violates",
+    "check", "scenario",
+]  # fmt: skip
 
-_HOMES = {"check": "lastput.checker", "Result": "lastput.result"}
+_HOMES = {
+    "check": "lastput.checker",
+    "Result": "lastput.result",
+    **dict.fromkeys(("Scenario", "Setup", "scenario"), "lastput.lang.scenario"),
+    **dict.fromkeys(("assert_holds", "assert_reachable", "assert_violates"), "lastput.testing"),
+}
 
 
 def __getattr__(name: str) -> object:

@@ -140,8 +140,9 @@ def _front_end(world: World, typed: Typed) -> FrontEnd:
         lowerer = Lowerer(world, typed.__getitem__, places, thread=0, task=0, atomic=True)
         flow = place_points(lowerer.lower(p.name, p.function, p.args))
         frame = _frame(p.function)
-        code = sites.code(p.kind if p.kind != "reachable" else "unreachable", p.name, ir.Where((frame,)))
-        what: Any = "reachable" if p.kind == "reachable" else "property"
+        wanted = p.kind in ("reachable", "asked")
+        code = sites.code("unreachable" if wanted else p.kind, p.name, ir.Where((frame,)))
+        what: Any = "reachable" if wanted else "property"
         conditions.append(expand.Condition(p, flow, code, places.number(frame, what, p.name)))
     deadlock = sites.code("deadlock", "no thread can go on", None)
     asked = [c.flow for c in conditions]

@@ -146,7 +146,7 @@ class ExpandCode(MemoryCode):
         for condition, function in zip(self.driver.conditions, self.properties, strict=True):
             if condition.property.kind == "invariant":
                 self._evaluate(condition, function)
-            if condition.property.kind == "reachable":
+            if condition.property.kind in ("reachable", "asked"):
                 self._look_for(condition, function)
         made, found = b.load(self.made), b.load(self.found)
         for program, steps in zip(self.layout.threads, self.steps, strict=True):
@@ -245,11 +245,13 @@ class ExpandCode(MemoryCode):
             self._event(STATE_EVENT, code)
 
     def _look_for(self, condition: Condition, function: ll.Function) -> None:
-        """Mark the coverage place of a reachable condition that holds; an event if it cannot be evaluated."""
+        """Mark the coverage place of a condition that holds; an event if one of the model breaks a rule."""
         b = self.builder
         result = self._call_property(function)
         with b.if_then(b.icmp_unsigned("==", result, const(1))):
             b.store(ll.Constant(I8, 1), self._mark(condition.place))
+        if condition.property.kind == "asked":
+            return
         with b.if_then(b.icmp_unsigned("==", b.and_(result, const(3)), const(EVENT)), likely=False):
             self._event(STATE_EVENT, b.lshr(result, const(8)))
 

@@ -68,6 +68,8 @@ class Scenario:
     variants: Mapping[str, Mapping[str, Value]]
     default: str
     options: Mapping[str, Option] = field(repr=False)
+    violates: Mapping[str, str] = field(default_factory=dict)
+    """Variants that are meant to break a rule, and which: `null-deref`, or `null-deref in do_open`."""
 
     def configure(self, variant: str | None, settings: Mapping[str, Value]) -> dict[str, Value]:
         """Values of all options for `variant` with `settings` on top; UsageError for a wrong one."""
@@ -88,23 +90,34 @@ def scenario(
     default: str | None = None,
     options: tuple[Any, ...] = (),
     name: str | None = None,
+    violates: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[[Setup], None]], Scenario]:
     """Declare a scenario. `options` lists the `@options` groups that it and its model use.
 
-    `default` is the variant taken when none is named: the first, unless stated.
+    `default` is the variant taken when none is named: the first, unless stated. `violates` says of a
+    variant which rule it breaks, as `{"broken": "null-deref in do_open"}`: as a test, it passes if it does.
     """
     if misused:
         raise TypeError("write @scenario(...), with parentheses")
     chosen = dict(variants or {"default": {}})
     known = _collect(options)
     _check(chosen, default, known)
+    for variant in violates or {}:
+        if variant not in chosen:
+            raise TypeError(f"violates: {variant!r} is no variant: use {', '.join(chosen)}")
 
     def declare(function: Callable[[Setup], None]) -> Scenario:
         if not inspect.isfunction(function) or len(inspect.signature(function).parameters) != 1:
             raise TypeError(f"scenario {function.__name__}: the function takes one argument, s: Setup")
         title = (function.__doc__ or function.__name__).strip().splitlines()[0]
         return Scenario(
-            name or function.__name__, title, function, chosen, default or next(iter(chosen)), known
+            name or function.__name__,
+            title,
+            function,
+            chosen,
+            default or next(iter(chosen)),
+            known,
+            dict(violates or {}),
         )
 
     return declare

@@ -28,9 +28,13 @@ class ThreadSpec:
 
 @dataclass(frozen=True)
 class Property:
-    """A condition over the whole state, written in the language; `args` as in ThreadSpec."""
+    """A condition over the whole state, written in the language; `args` as in ThreadSpec.
 
-    kind: Literal["invariant", "final", "reachable"]
+    `asked` is a question from outside the model: nothing depends on the answer, and it is no where the
+    condition would break a rule, as by looking at what is freed.
+    """
+
+    kind: Literal["invariant", "final", "reachable", "asked"]
     name: str
     function: Callable[..., Any]
     args: tuple[int, ...]

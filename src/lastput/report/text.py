@@ -27,11 +27,12 @@ def summary(results: Sequence[Result], *, style: Style = PLAIN) -> str:
     for r in results:
         verdict = style.verdict(r.verdict, f"{r.verdict:<10}")
         numbers = f"{r.counts.states:>12,}  {seconds_text(r.seconds.total):>7}"
-        lines.append(f"{r.variant:<{width}}  {verdict}  {numbers}  {_finding(r)}".rstrip())
+        lines.append(f"{r.variant:<{width}}  {verdict}  {numbers}  {finding(r)}".rstrip())
     return "\n".join(lines) + "\n"
 
 
-def _finding(result: Result) -> str:
+def finding(result: Result) -> str:
+    """What was found, in a few words: `null-deref in stage2_get_pmd`; what stopped it; or nothing."""
     if result.violation:
         return f"{result.violation.kind} in {result.violation.function}".removesuffix(" in ")
     return result.reason

@@ -18,7 +18,7 @@ def judge(run: Scheduler) -> tuple[list[Fault], set[str]]:
     stuck = not any(run.enabled(t.spec.index) for t in run.threads_run)
     waiting = [t.spec.name for t in run.threads_run if not t.done and not t.spec.daemon]
     for condition in run.world.properties:
-        if condition.kind == "final" and (waiting or not stuck):
+        if condition.kind == "asked" or (condition.kind == "final" and (waiting or not stuck)):
             continue
         verdict = _evaluate(run, condition)
         if isinstance(verdict, Fault):
