@@ -136,20 +136,26 @@ def _statement(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]) 
 
 
 def _left(item: pytest.Item, error: Unexpected) -> str:
-    """Save the schedule, if there is one to save; what to type next."""
+    """Save the schedule and the page, if there is something to see; what to type next."""
+    from lastput.cli.outputs import pictured
     from lastput.lang.errors import UsageError
+    from lastput.report.html.result import results_page
     from lastput.report.saved import save
 
     found = error.result.violation
     if found is None or not found.schedule:
         return ""
     schedule = _directory(item.config) / f"{_file_name(item.nodeid)}.json"
+    page = schedule.with_suffix(".html")
     try:
         _make(schedule.parent)
         save(schedule, error.result, error.scenario, _target(item, error.scenario))
+        page.write_text(results_page([pictured(error.scenario, error.result)]), "utf-8")
     except (OSError, UsageError) as problem:
-        return f"The schedule could not be saved: {problem}"
-    return f"To replay it:\n  lastput replay {_near(item, schedule)} --pdb"
+        return f"The schedule and its page could not be saved: {problem}"
+    return (
+        f"To look at it: {_near(item, page)}\nTo replay it:\n  lastput replay {_near(item, schedule)} --pdb"
+    )
 
 
 def _directory(config: pytest.Config) -> Path:
