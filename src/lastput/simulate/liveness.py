@@ -3,6 +3,10 @@
 A backward walk over a thread's rewritten functions in evaluation order, calls followed into the
 callee (Kildall 1973, on syntax trees: a loop is walked until nothing changes). Copying is no use by
 itself: an argument matters only if the parameter does, `y = x` needs x only if y matters.
+
+A call is walked once, however often the loops around it are: what is live after it passes through
+unchanged, so a stand-in (`AFTER`) takes its place until all is known (a function summary, as in Sharir
+and Pnueli 1981).
 """
 
 from __future__ import annotations
@@ -31,6 +35,9 @@ Place = tuple[tuple[Position, ...], str]
 
 NOTHING: Live = frozenset()
 
+AFTER: Live = frozenset({(-1, "")})
+"""Stands for all that is live after the call that is being walked."""
+
 INTRINSIC_POINTS = {
     "await_": "await",
     "choose": "choose",
@@ -42,14 +49,27 @@ SAME_VALUE = {"reinterpret": 1, CAST: 1}
 """Calls that only pass on an argument: its position."""
 
 
+def _put(live: Live, after: Live) -> Live:
+    """`live` with the stand-in replaced."""
+    return (live - AFTER) | after if live >= AFTER else live
+
+
+@dataclass
+class Walk:
+    """What is known of one call: what is live before it, at its own places, and after its own calls."""
+
+    before: Live = NOTHING
+    places: dict[Place, Live] = field(default_factory=dict)
+    calls: dict[tuple[Position, Callable[..., Any]], tuple[Walk, Live]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Scope:
     """What the walk knows about the call that it is in."""
 
     context: Context
     stack: tuple[Position, ...]
-    returning: Live
-    """Live where the call returns to."""
+    walk: Walk
     wanted: bool
     """The caller needs the result."""
     breaking: Live = NOTHING
@@ -76,12 +96,21 @@ class Liveness:
     spec: ThreadSpec
     places: dict[Place, Live] = field(default_factory=dict)
     _contexts: dict[tuple[tuple[Position, ...], Callable[..., Any]], Context] = field(default_factory=dict)
+    _walks: dict[tuple[object, ...], Walk] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._machine = Folding(self.program, self.spec)
         rewritten = self.program.rewritten(self.spec.function)
         context = Context(self._machine, self.program, rewritten, list(self.spec.args))
-        self._block(Scope(context, (), NOTHING, True), rewritten.tree.body, NOTHING)
+        walk = Walk()
+        self._block(Scope(context, (), walk, True), rewritten.tree.body, AFTER)
+        self._settle(walk, NOTHING)
+
+    def _settle(self, walk: Walk, after: Live) -> None:
+        """Put what is live after the call in place of its stand-in, everywhere."""
+        self.places.update((place, _put(live, after)) for place, live in walk.places.items())
+        for inner, then in walk.calls.values():
+            self._settle(inner, _put(then, after))
 
     # -- statements: each gives what is live before it ---------------------------------------------
 
@@ -103,17 +132,19 @@ class Liveness:
             case ast.Expr():
                 return self._expr(scope, node.value, after, False)
             case ast.If():
-                then = self._block(scope, node.body, after)
-                return self._test(scope, node.test, then, self._block(scope, node.orelse, after))
+                goes, skips = self._sides(scope, node.test)
+                then = self._block(scope, node.body, after) if goes else NOTHING
+                otherwise = self._block(scope, node.orelse, after) if skips else NOTHING
+                return self._test(scope, node.test, then, otherwise)
             case ast.While():
                 return self._while(scope, node, after)
             case ast.For():
                 return self._for(scope, node, after)
             case ast.Return(value=None):
-                return scope.returning
+                return AFTER
             case ast.Return(value=value):
                 assert value is not None
-                return self._expr(scope, value, scope.returning, scope.wanted)
+                return self._expr(scope, value, AFTER, scope.wanted)
             case ast.Assert():
                 return self._test(scope, node.test, after, NOTHING)
             case ast.With():
@@ -125,6 +156,8 @@ class Liveness:
         return after
 
     def _while(self, scope: Scope, node: ast.While, after: Live) -> Live:
+        if not self._sides(scope, node.test)[0]:
+            return self._test(scope, node.test, NOTHING, after)
         head = NOTHING
         while True:
             inside = replace(scope, breaking=after, continuing=head)
@@ -171,8 +204,10 @@ class Liveness:
             case ast.UnaryOp():
                 return self._operands(scope, [node.operand], after)
             case ast.IfExp():
-                then = self._expr(scope, node.body, after, wanted)
-                return self._test(scope, node.test, then, self._expr(scope, node.orelse, after, wanted))
+                goes, skips = self._sides(scope, node.test)
+                then = self._expr(scope, node.body, after, wanted) if goes else NOTHING
+                otherwise = self._expr(scope, node.orelse, after, wanted) if skips else NOTHING
+                return self._test(scope, node.test, then, otherwise)
             case ast.Lambda():
                 return self._lambda(scope, node, after)
             case ast.Call():
@@ -183,6 +218,11 @@ class Liveness:
         inner = {arg.arg for arg in node.args.args}
         found = self._expr(replace(scope, quiet=True), node.body, after)
         return frozenset(v for v in found if v in after or v[1] not in inner)
+
+    def _sides(self, scope: Scope, node: ast.expr) -> tuple[bool, bool]:
+        """Whether a condition can come out true, and whether it can come out false."""
+        known = scope.context.value(node)
+        return (True, True) if isinstance(known, Unknown) else (bool(known), not known)
 
     def _test(self, scope: Scope, node: ast.expr, true: Live, false: Live) -> Live:
         """Live before a condition that leads to `true` or `false`."""
@@ -227,7 +267,7 @@ class Liveness:
 
     def _record(self, scope: Scope, node: ast.expr, kind: str, after: Live) -> None:
         if not scope.quiet:
-            self.places[(*scope.stack, scope.position(node)), kind] = after
+            scope.walk.places[(*scope.stack, scope.position(node)), kind] = after
 
     # -- calls --------------------------------------------------------------------------------------
 
@@ -261,13 +301,23 @@ class Liveness:
         stack = (*scope.stack, scope.position(node))
         before, wants = NOTHING, [False] * len(node.args)
         for callee in callees:
-            context = self._context(scope, node, callee, stack)
-            inside = Scope(context, stack, after, wanted, quiet=scope.quiet)
-            found = self._block(inside, callee.tree.body, after)
+            walk = self._walk(scope, node, callee, stack, wanted)
+            if not scope.quiet:
+                scope.walk.calls[stack[-1], callee.original] = walk, after
             for i, parameter in enumerate(callee.kinds.parameters):
-                wants[i] = wants[i] or inside.variable(parameter) in found
-            before |= {v for v in found if v[0] <= scope.depth}
+                wants[i] = wants[i] or (len(stack), parameter) in walk.before
+            before |= {v for v in _put(walk.before, after) if v[0] <= scope.depth}
         return self._operands(scope, [node.func, *node.args], before, [True, *wants])
+
+    def _walk(
+        self, scope: Scope, node: ast.Call, callee: Rewritten, stack: tuple[Position, ...], wanted: bool
+    ) -> Walk:
+        key = (stack, callee.original, wanted, scope.quiet)
+        if key not in self._walks:
+            walk = self._walks[key] = Walk()
+            inside = Scope(self._context(scope, node, callee, stack), stack, walk, wanted, quiet=scope.quiet)
+            walk.before = self._block(inside, callee.tree.body, AFTER)
+        return self._walks[key]
 
     def _context(
         self, scope: Scope, node: ast.Call, callee: Rewritten, stack: tuple[Position, ...]
