@@ -1,9 +1,8 @@
 """What a VM is made of (Linux 4.12, include/linux/kvm_host.h), as far as memory and lifetime go.
 
 One memory slot. What a slot says never changes while readers can see it (a change publishes another
-array of slots), so its fields are no steps; where slots change, looking at an array is one. Interrupt
-routing, buses, devices, debugfs and statistics are left out: they are torn down by kvm_destroy_vm
-alone, after the last reference.
+array of slots), so its fields are no steps; where slots change, looking at an array is one. Buses,
+debugfs and statistics are left out: they are torn down by kvm_destroy_vm alone, after the last reference.
 """
 
 from __future__ import annotations
@@ -63,6 +62,7 @@ class Kvm:
     device_mm_test: bool = option(False, "device ioctls do, too (ddba91801aeb)")
     fdget: bool = option(True, "an ioctl holds a reference to its file")
     devices: bool = option(False, "the VM may have devices (KVM_CREATE_DEVICE)")
+    irqfds: bool = option(False, "the VM may have irqfds (KVM_IRQFD), and has a table of routes")
     slots_change: bool = option(False, "memory slots are changed while others look at them")
     slots_invalid: bool = option(True, "a slot is marked invalid before it goes (KVM_MEMSLOT_INVALID)")
     slots_wait: bool = option(True, "install_new_memslots ends with a grace period")
@@ -95,6 +95,20 @@ class kvm_vcpu:
 
 
 @struct
+class kvm_irq_routing_table:
+    nr_rt_entries: bool
+    """Whether there is any: the one read of a lookup."""
+
+
+@struct
+class kvm_irqfds:
+    """kvm->irqfds, without resamplers."""
+
+    lock: spinlock_t
+    items: list_head
+
+
+@struct
 class kvm:
     users_count: atomic_t
     mm: const[ptr[mm_struct]]
@@ -103,6 +117,12 @@ class kvm:
     lock: mutex
     devices: list_head
     """Changed under `lock`. Made by the set-up where `Kvm.devices` says so."""
+    irqfds: kvm_irqfds
+    """Made by the set-up where `Kvm.irqfds` says so, as are the next two."""
+    irq_routing: ptr[kvm_irq_routing_table]
+    """Published under `irq_lock`, looked at inside of `irq_srcu`."""
+    irq_srcu: srcu_struct
+    irq_lock: mutex
     memslots: ptr[kvm_memslots]
     srcu: srcu_struct
     mmu_notifier: mmu_notifier

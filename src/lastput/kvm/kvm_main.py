@@ -1,7 +1,7 @@
 """The part of KVM that every architecture shares (Linux 4.12, virt/kvm/kvm_main.c).
 
 The architecture is that of `Kvm.arch`. What kvm_destroy_vm does for itself alone, with the last
-reference gone (buses, routing, hardware_disable), is left out.
+reference gone (buses, hardware_disable), is left out.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from lastput.kvm.arch import (
     arch_vcpu_ioctl_run,
 )
 from lastput.kvm.device import kvm_destroy_devices
+from lastput.kvm.eventfd import Irqfd, kvm_irqfd_release
+from lastput.kvm.irqchip import kvm_free_irq_routing
 from lastput.kvm.kvm_host import Kvm, kvm, kvm_vcpu, vm_list
 from lastput.kvm.witness import witness
 from lastput.lang import BUG_ON, NULL, container_of, kfree, ptr, reinterpret, roles, this_thread
@@ -74,6 +76,8 @@ def kvm_destroy_vm(kvm: ptr[kvm]) -> None:
     spin_lock(vm_list.lock)
     vm_list.first = NULL
     spin_unlock(vm_list.lock)
+    if Kvm.irqfds:
+        kvm_free_irq_routing(kvm)
     witness.destroying = True
     witness.destroyer = this_thread() + 1
     mmu_notifier_unregister(kvm.mmu_notifier, kvm.mm)
@@ -83,6 +87,8 @@ def kvm_destroy_vm(kvm: ptr[kvm]) -> None:
     if Kvm.devices:
         kvm_destroy_devices(kvm)
     kvm_free_memslots(kvm)
+    if Kvm.irqfds:
+        cleanup_srcu_struct(kvm.irq_srcu)
     cleanup_srcu_struct(kvm.srcu)
     kfree(kvm)
     mmdrop(mm)
@@ -102,11 +108,16 @@ def file_vcpu(filp: ptr[file]) -> ptr[kvm_vcpu]:
 
 
 def kvm_vm_release(filp: ptr[file]) -> None:
-    """The last put of the VM's file. kvm_irqfd_release, which comes first, is in eventfd.py.
+    """The last put of the VM's file: its irqfds first, which hold no reference to the VM.
 
     Source: Linux 4.12, virt/kvm/kvm_main.c.
     """
-    kvm_put_kvm(file_kvm(filp))
+    kvm = file_kvm(filp)
+    if Kvm.irqfds and Irqfd.release_first:
+        kvm_irqfd_release(kvm)
+    kvm_put_kvm(kvm)
+    if Kvm.irqfds and not Irqfd.release_first:
+        kvm_irqfd_release(kvm)
 
 
 def kvm_vcpu_release(filp: ptr[file]) -> None:

@@ -44,6 +44,7 @@ WHERE = {
     "kvm/exec": ("lastput.study.exec_vs_age", "exec_vs_age"),
     "kvm/device-create": ("lastput.study.device_create", "device_create"),
     "kvm/device-ioctl": ("lastput.study.device_ioctl", "device_ioctl"),
+    "kvm/irqfd-release": ("lastput.study.irqfd", "irqfd_release"),
     "kvm/vfio-group": ("lastput.study.vfio_group", "vfio_groups"),
     "kvm/vfio-close": ("lastput.study.vfio_group", "vfio_close"),
     "users/hfi1": ("lastput.study.users_hfi1", "hfi1"),
