@@ -6,7 +6,12 @@ is here: the tree of its pages, and no markup in the pages themselves.
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from sphinx.application import Sphinx
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 PAGES = {
     "Start": ["tutorial", "teach/lesson"],
@@ -16,8 +21,15 @@ PAGES = {
         "how-to/is-it-needed",
         "how-to/walk-by-hand",
     ],
+    "Races": ["gallery"],
     "Explanation": ["explanation/how-it-works", "explanation/limits", "how-we-test"],
-    "Reference": ["reference/language", "reference/kernel", "reference/needed", "reference/json"],
+    "Reference": [
+        "reference/language",
+        "reference/kernel",
+        "reference/needed",
+        "reference/pytest",
+        "reference/json",
+    ],
     "The models": [
         "models/README",
         "models/linux",
@@ -41,7 +53,7 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 templates_path: list[str] = []
 exclude_patterns = ["README.md"]
-extensions = ["myst_nb"]
+extensions = ["myst_nb", "gallery_pages"]
 myst_heading_anchors = 3
 highlight_language = "text"
 nb_execution_mode = "force"

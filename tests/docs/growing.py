@@ -41,8 +41,18 @@ def added(source: str, block: str) -> str:
             kept[places[0]] = (defined, text)
         else:
             kept.append((defined, text))
-    out = ""
-    for defined, text in kept:
-        near = all(name.startswith(("from ", "import ")) for name in defined)
-        out += ("\n" if near else "\n\n") * bool(out) + text + "\n"
+    out, before = "", ""
+    for _, text in kept:
+        out += "\n" * _blank_lines(before, text) + text + "\n"
+        before = text
     return out
+
+
+def _blank_lines(before: str, text: str) -> int:
+    """Blank lines between two statements: as a formatter has them."""
+    imports = ("from ", "import ")
+    if not before:
+        return 0
+    if text.startswith(imports):
+        return 0 if before.startswith(imports) and "__future__" not in before else 1
+    return 2
