@@ -28,9 +28,9 @@ def reason(result: Result) -> str:
 
 
 _EXTENT = {
-    "holds": "Every interleaving of {} was run:",
-    "violated": "Up to the first violation, of {}:",
-    "incomplete": "Part of the interleavings of {} was run:",
+    "holds": "Every interleaving of {} was run",
+    "violated": "Up to the first violation, of {}",
+    "incomplete": "Part of the interleavings of {} was run",
 }
 
 
@@ -43,26 +43,37 @@ def is_complete(result: Result) -> bool:
 
 def searched(result: Result) -> list[str]:
     """Size, configuration, properties, time and memory."""
-    counts = result.counts
+    lines = [*wrapped(f"{extent(result)}:", hanging="  "), f"  {size(result)}."]
+    if result.settings:
+        lines += wrapped(f"With {settings(result)}.", hanging="  ")
+    return lines + wrapped(f"{cost(result)}.", hanging="  ")
+
+
+def extent(result: Result) -> str:
+    """How much of what was run: `Every interleaving of 2 threads (vmm and kswapd) was run`."""
     tasks = listing([t.name for t in result.threads])
     how = _EXTENT["holds" if is_complete(result) else result.verdict]
-    size = f"{plural(counts.states, 'state')}, {plural(counts.transitions, 'transition')}"
-    lines = wrapped(how.format(f"{plural(len(result.threads), 'thread')} ({tasks})"), hanging="  ")
-    return [*lines, f"  {size}, depth {counts.depth:,}.", *_settings(result), *_cost(result)]
+    return how.format(f"{plural(len(result.threads), 'thread')} ({tasks})")
 
 
-def _settings(result: Result) -> list[str]:
-    if not result.settings:
-        return []
-    values = " ".join(f"{name}={_value(value)}" for name, value in result.settings.items())
-    return wrapped(f"With {values}.", hanging="  ")
+def size(result: Result) -> str:
+    """`949 states, 1,797 transitions, depth 54`."""
+    counts = result.counts
+    states = f"{plural(counts.states, 'state')}, {plural(counts.transitions, 'transition')}"
+    return f"{states}, depth {counts.depth:,}"
+
+
+def settings(result: Result) -> str:
+    """The value of every option."""
+    return " ".join(f"{name}={_value(value)}" for name, value in result.settings.items())
 
 
 def _value(value: bool | int | str) -> str:
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 
-def _cost(result: Result) -> list[str]:
+def cost(result: Result) -> str:
+    """Time and memory."""
     seconds, memory, counts = result.seconds, result.memory, result.counts
     compiled = "compiled before" if seconds.cached else f"compiled in {seconds_text(seconds.compile)}"
     if not seconds.cached:
@@ -73,15 +84,12 @@ def _cost(result: Result) -> list[str]:
     )
     if counts.states >= MANY:
         text += f", {memory.per_state:.1f} bytes per state"
-    return wrapped(f"{text}.", hanging="  ")
+    return text
 
 
 def covered(coverage: Coverage, style: Style) -> list[str]:
     """How much of the model ran, what was evaluated, and every place that never ran."""
-    lines = [
-        f"Ran {coverage.lines_run:,} of {plural(coverage.lines, 'line')} "
-        f"and {coverage.branches_run:,} of {plural(coverage.branches, 'branch')} of the model."
-    ]
+    lines = [f"{share(coverage)}."]
     if coverage.properties:
         lines += wrapped(f"Evaluated: {', '.join(coverage.properties)}.", hanging="  ")
     if coverage.witnesses:
@@ -91,6 +99,14 @@ def covered(coverage: Coverage, style: Style) -> list[str]:
     for name in coverage.properties_never:
         lines += [style.loud(line) for line in wrapped(f"Never evaluated: {name}.", hanging="  ")]
     return lines + _never(coverage, style)
+
+
+def share(coverage: Coverage) -> str:
+    """How much of the model ran."""
+    return (
+        f"Ran {coverage.lines_run:,} of {plural(coverage.lines, 'line')} "
+        f"and {coverage.branches_run:,} of {plural(coverage.branches, 'branch')} of the model"
+    )
 
 
 def _never(coverage: Coverage, style: Style) -> list[str]:
@@ -106,14 +122,14 @@ def _never(coverage: Coverage, style: Style) -> list[str]:
 
 def _place(place: Place) -> list[str]:
     number = f"{place.line:>7}  "
-    lines = wrapped(
-        place.text + _NOTES[place.what].format(_more(place)), indent=" " * len(number), hanging="    "
-    )
+    lines = wrapped(place.text + place_note(place), indent=" " * len(number), hanging="    ")
     return [number + lines[0].lstrip(), *lines[1:]]
 
 
-def _more(place: Place) -> str:
-    return f"; {plural(place.lines, 'line')}" if place.lines else ""
+def place_note(place: Place) -> str:
+    """What of a place never ran, where that is not all of it."""
+    more = f"; {plural(place.lines, 'line')}" if place.lines else ""
+    return _NOTES[place.what].format(more)
 
 
 _NOTES = {"line": "", "branch taken": "  (never true{})", "branch not taken": "  (never false{})"}
