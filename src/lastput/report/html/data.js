@@ -23,3 +23,12 @@ lastput.taskMark = (index) =>
     { class: "mark " + lastput.taskClass(index), "aria-hidden": "true" },
     lastput.TASK_MARKS[index % lastput.TASK_MARKS.length],
   );
+
+// Scroll a part of the page that scrolls by itself, so that `found` can be seen in it.
+lastput.reveal = (found, scroller) => {
+  if (!found || scroller.scrollHeight <= scroller.clientHeight) return;
+  const box = found.getBoundingClientRect();
+  const room = scroller.getBoundingClientRect();
+  if (box.top >= room.top && box.bottom <= room.bottom) return;
+  scroller.scrollTop += box.top - room.top - Math.max(0, Math.min(30, (room.height - box.height) / 2));
+};

@@ -174,8 +174,11 @@ def _segment(bar: Bar, segment: Segment, extra: str) -> str:
         label = f"<span><b>{text}</b>{f' {name}' if rows > ROOM else ''}</span>"
     else:
         title = f"{name} is {text}" if name else f"{kind.replace('-', ' ')}: {text}"
-        long = f"{name} {text}".strip() if rows > ROOM else text
-        label = f'<span class="{"" if rows > 1 else "hidden"}">{long}</span>'
+        label = f'<span class="hidden">{text}</span>'
+        if kind == "touched-after":
+            label += '<span class="sign" aria-hidden="true">⚠</span>'
+        elif rows > 1:
+            label = f"<span>{name} {text}</span>" if rows > ROOM else f"<span>{text}</span>"
     return f'<td class="seg {kind}{extra}" rowspan="{rows}" title="{title}">{label}</td>'
 
 

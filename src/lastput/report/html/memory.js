@@ -174,15 +174,9 @@ lastput.memory.chain = (things, view, chain) => {
   return lastput.element("span", { class: "chain", title: "a list of " + chain.nodes.length }, ...parts);
 };
 
-// Scroll a part of the page that scrolls by itself, so that what the last step did can be seen.
-lastput.memory.reveal = (container, scroller) => {
-  const marked = ".gone, .thing.now, .changed, .touched".split(", ").map((kind) => container.querySelector(kind));
-  const found = marked.find(Boolean);
-  if (!found || scroller.scrollHeight <= scroller.clientHeight) return;
-  const box = (found.closest(".thing") || found).getBoundingClientRect();
-  const line = found.getBoundingClientRect();
-  const room = scroller.getBoundingClientRect();
-  if (line.top >= room.top && line.bottom <= room.bottom) return;
-  const top = box.height < room.height ? box.top : line.top;
-  scroller.scrollTop += top - room.top - 30;
+// What the last step did that matters most: the box around it, if that is drawn.
+lastput.memory.news = (container) => {
+  const kinds = [".gone", ".thing.now", ".changed", ".touched"];
+  const found = kinds.map((kind) => container.querySelector(kind)).find(Boolean);
+  return found ? found.closest(".thing") : null;
 };

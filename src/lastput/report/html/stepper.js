@@ -17,7 +17,7 @@ lastput.Stepper = class {
     root.querySelectorAll(".controls, .panel").forEach((part) => part.removeAttribute("hidden"));
     root.querySelector(".stage").classList.add("stepping");
     this.listen();
-    this.go(this.asked(), { follow: false });
+    this.go(this.asked());
   }
 
   // The step that the address names, else the last one: the violation.
@@ -84,15 +84,14 @@ lastput.Stepper = class {
     return `Step ${this.number} of ${this.last}, ${this.violation.tasks[step.thread].name}: ${step.statement}${noted}`;
   }
 
-  // Bring the row between the controls above and the panel, where that lies below.
+  // Have the row in sight, where the lanes scroll by themselves.
   follow() {
-    const panel = this.root.querySelector(".panel");
-    if (window.getComputedStyle(panel).position !== "sticky") return;
-    const top = this.root.querySelector(".controls").getBoundingClientRect().height;
-    const below = panel.getBoundingClientRect();
-    const bottom = below.left < 100 ? window.innerHeight - below.height : window.innerHeight;
+    const scroller = this.root.querySelector(".scroll");
     const row = this.rows[this.number].getBoundingClientRect();
-    if (row.top < top || row.bottom > bottom) window.scrollBy(0, (row.top + row.bottom) / 2 - (top + bottom) / 2);
+    const room = scroller.getBoundingClientRect();
+    const top = room.top + this.root.querySelector("thead").getBoundingClientRect().height;
+    if (row.top >= top && row.bottom <= room.bottom) return;
+    scroller.scrollTop += (row.top + row.bottom) / 2 - (top + room.bottom) / 2;
   }
 
   draw() {
@@ -100,7 +99,9 @@ lastput.Stepper = class {
     const now = this.root.querySelector(".now");
     now.replaceChildren(...(step ? [lastput.taskMark(step.thread), " "] : []), this.said());
     if (step && this.number === this.last) now.append(lastput.element("b", { class: "broken" }, " " + this.violation.oops.headline));
-    lastput.source.draw(this.root.querySelector(".sources"), this.violation, this.number);
+    const sources = this.root.querySelector(".sources");
+    lastput.source.draw(sources, this.violation, this.number);
+    lastput.reveal(sources.querySelector(".where.active"), sources.parentElement);
     if (this.views) this.picture();
   }
 
@@ -108,7 +109,7 @@ lastput.Stepper = class {
     const view = { ...this.views[this.number], all: this.all.checked };
     const memory = this.root.querySelector(".memory");
     lastput.memory.draw(memory, this.violation.scene.things, view);
-    lastput.memory.reveal(memory, this.root.querySelector(".state"));
+    lastput.reveal(lastput.memory.news(memory), this.root.querySelector(".state"));
   }
 
   arrows() {

@@ -46,12 +46,12 @@ def violation_data(violation: Violation) -> dict[str, Any]:
             "thread": step.thread,
             "statement": step.statement,
             "note": note(Line(step.function, step.statement, [step])),
-            "frames": frames.numbers(step.frames),
+            "frames": frames.numbers(_shown(step.frames, step.function)),
         }
         for step in violation.steps
     ]
     tasks = [
-        {"name": task.name, "state": task.state, "frames": frames.numbers(task.frames)}
+        {"name": task.name, "state": task.state, "frames": frames.numbers(_shown(task.frames, task.function))}
         for task in violation.tasks
     ]
     value: dict[str, Any] = {"steps": steps, "tasks": tasks, "frames": frames.found}
@@ -92,6 +92,12 @@ class _Frames:
         return -1
 
 
+def _shown(frames: Sequence[Frame], function: str) -> Sequence[Frame]:
+    """The stack from the function in whose words a step is shown: not inside of `spin_lock`."""
+    inner = next((i for i, frame in enumerate(frames) if frame.function == function), 0)
+    return frames[inner:]
+
+
 def _controls(key: str) -> str:
     buttons = (
         ("first", "|◀", "To the start (Home)"),
@@ -122,8 +128,8 @@ def _help() -> str:
         ("← ↑ k", "one step back"),
         ("Home", "to the start"),
         ("End", "to the violation"),
-        ("n", "to the next step of another task"),
-        ("p", "to the last step of another task"),
+        ("n", "on to a step of another task"),
+        ("p", "back to a step of another task"),
         ("?", "this help"),
     )
     rows = "".join(
