@@ -27,7 +27,7 @@ def head(violation: Violation) -> str:
 def _task(violation: Violation, task: Task) -> str:
     name = f"{task_mark(task.index)} {escape(task.name)}"
     text = escape("\n".join(oops.task_lines(violation, task)))
-    return f'<section class="card {task_class(task.index)}"><h4>{name}</h4><pre>{text}</pre></section>'
+    return f'<section class="card {task_class(task.index)}"><h3>{name}</h3><pre>{text}</pre></section>'
 
 
 def _card(lines: list[str]) -> str:

@@ -11,16 +11,22 @@ lastput.tables = {
   title: document.title,
   tables: document.getElementById("tables"),
   place: document.getElementById("witness"),
+  name: null, // the witness that is open
   from: null, // the link that the reader came by, to go back to
 
+  // The name of a witness, or of one of its steps.
   async route() {
-    const name = decodeURIComponent(location.hash.slice(1));
+    const asked = decodeURIComponent(location.hash.slice(1));
+    const name = Object.hasOwn(this.all, asked) ? asked : asked.replace(/-s\d+$/, "");
+    if (name === this.name) return;
     if (Object.hasOwn(this.all, name)) await this.open(name);
     else this.close();
   },
 
   async open(name) {
     const { title, command, packed } = this.all[name];
+    this.name = name;
+    lastput.unmount();
     const heading = lastput.element("h2", { id: "witness-title", tabindex: "-1" }, title);
     const view = lastput.element("div", { class: "view", "aria-busy": "true" });
     this.place.replaceChildren(this.ways(name), heading, this.shell(command), view);
@@ -30,19 +36,26 @@ lastput.tables = {
     window.scrollTo(0, 0);
     heading.focus();
     try {
-      this.draw(view, await lastput.unpack(packed));
+      const value = await lastput.unpack(packed);
+      if (view.isConnected) this.draw(view, value);
     } catch (error) {
       view.append(lastput.element("p", { role: "alert" }, "This browser cannot show it (" + error.message + "): the command above does."));
     }
     view.removeAttribute("aria-busy");
   },
 
-  draw(view, value) {
-    view.append(lastput.element("pre", { class: "card" }, value.report));
+  // The markup was made and escaped by lastput; as in the rest of the page, none of its text is markup.
+  draw(view, { markup, violation }) {
+    const made = new DOMParser().parseFromString(markup, "text/html");
+    view.append(...made.body.childNodes);
+    const root = view.querySelector("[data-violation]");
+    if (root) lastput.mount(root, violation);
   },
 
   close() {
-    if (this.place.hidden) return;
+    if (this.name === null) return;
+    this.name = null;
+    lastput.unmount();
     this.place.hidden = true;
     this.place.replaceChildren();
     this.tables.hidden = false;

@@ -12,13 +12,12 @@ import json
 import re
 from typing import Any
 
+from lastput.report.html import violation
 from lastput.report.html.page import escape
-from lastput.report.text import report
-from lastput.result import Result
+from lastput.result import Result, Violation
 
-SCRIPTS = ("witnesses.js",)
-STYLES = ("tables.css",)
-UNTITLED = "Witness"
+SCRIPTS = (*violation.SCRIPTS, "witnesses.js")
+STYLES = (*violation.STYLES, "tables.css")
 
 
 class Witnesses:
@@ -36,26 +35,25 @@ class Witnesses:
         """
         if result.violation is None or not result.violation.steps:
             return f"<span>{escape(words)}</span>"
-        named = self._named(result, name, title, command)
+        named = self._named(result.violation, name, title, command)
         return f'<a class="witness" href="#{escape(named)}">{escape(words)}</a>'
 
     def data(self) -> dict[str, Any]:
         """For `page`: each witness by its name, in the order of the page."""
         return {"witnesses": self._data}
 
-    def _named(self, result: Result, name: str, title: str, command: str) -> str:
+    def _named(self, found: Violation, name: str, title: str, command: str) -> str:
         if command not in self._names:
             made = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")
             while made in self._data:
                 made += "-again"
             self._names[command] = made
-            self._data[made] = {"title": title, "command": command, "packed": _packed(_value(result))}
+            value = {
+                "markup": violation.violation_section(found, made),
+                "violation": violation.violation_data(found),
+            }
+            self._data[made] = {"title": title, "command": command, "packed": _packed(value)}
         return self._names[command]
-
-
-def _value(result: Result) -> dict[str, Any]:
-    """What witnesses.js draws a witness from."""
-    return {"report": report(result)}
 
 
 def _packed(value: object) -> str:
