@@ -180,3 +180,6 @@ lastput.memory.news = (container) => {
   const found = kinds.map((kind) => container.querySelector(kind)).find(Boolean);
   return found ? found.closest(".thing") : null;
 };
+
+// Scroll `scroller`, which holds the drawing, so that this can be seen.
+lastput.memory.reveal = (container, scroller) => lastput.reveal(lastput.memory.news(container), scroller);

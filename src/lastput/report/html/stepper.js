@@ -109,7 +109,7 @@ lastput.Stepper = class {
     const view = { ...this.views[this.number], all: this.all.checked };
     const memory = this.root.querySelector(".memory");
     lastput.memory.draw(memory, this.violation.scene.things, view);
-    lastput.reveal(lastput.memory.news(memory), this.root.querySelector(".state"));
+    lastput.memory.reveal(memory, this.root.querySelector(".state"));
   }
 
   arrows() {
