@@ -23,9 +23,10 @@ PAGES = {
         "how-to/use-in-ci",
         "how-to/send-a-race",
     ],
-    "Races": ["gallery"],
+    "Races": ["gallery", "arguments"],
     "Explanation": ["explanation/how-it-works", "explanation/limits", "explanation/warts", "how-we-test"],
     "Reference": [
+        "reference/commands",
         "reference/language",
         "reference/kernel",
         "reference/needed",

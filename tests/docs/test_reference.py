@@ -6,8 +6,11 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 from lastput import lang
 from lastput.checks.kinds import KINDS
+from lastput.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 LANGUAGE = (ROOT / "docs" / "reference" / "language.md").read_text()
@@ -55,3 +58,10 @@ def test_everything_of_the_kernel_is_named() -> None:
             functions = {n.name for n in ast.parse(path.read_text()).body if isinstance(n, ast.FunctionDef)}
             public = {name for name in functions if not name.startswith("_")}
             assert public - {"hlist_entry"} <= documented, path.stem
+
+
+def test_every_command_has_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "reference" / "commands.md").read_text()
+    main(["--help"])
+    offered = re.findall(r"^    (\w+)(?: {2,}\S.*)?$", capsys.readouterr().out, re.MULTILINE)
+    assert [row[0].strip("`") for row in rows(page, "Commands")] == offered
