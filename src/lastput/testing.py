@@ -18,12 +18,11 @@ that leaves the language.
 
 from __future__ import annotations
 
-import difflib
 import os
 
 from lastput.checker import build_world, check_world
 from lastput.checks.kinds import KINDS
-from lastput.lang.errors import UsageError
+from lastput.lang.errors import UsageError, nearest
 from lastput.lang.options import Value
 from lastput.lang.scenario import Scenario
 from lastput.lang.world import World
@@ -134,7 +133,5 @@ def _why_not(result: Result) -> str:
 def _known(kind: str | None) -> None:
     if kind is None or (kind in KINDS and not KINDS[kind].bound):
         return
-    close = difflib.get_close_matches(kind, KINDS, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    known = ", ".join(known.id for known in KINDS.values() if not known.bound)
-    raise UsageError(f"no violation is called {kind}: {hint}use {known}")
+    known = [known.id for known in KINDS.values() if not known.bound]
+    raise UsageError(f"no violation is called {kind}: {nearest(kind, known)}use {', '.join(known)}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lastput.cli import experiments, pages, terminal
 from lastput.cli.tables import TABLES
-from lastput.lang.errors import UsageError
+from lastput.lang.errors import UsageError, nearest
 from lastput.report import claims as text
 from lastput.report.json import experiment_value
 from lastput.report.style import style_for
@@ -64,7 +64,8 @@ def _chosen(names: Sequence[str], known: Sequence[Claim]) -> list[Claim]:
     for name in names:
         if name not in by_name and name not in TABLES:
             listed = ", ".join([*(claim.number for claim in known), *TABLES])
-            raise UsageError(f"there is no claim {name.upper()}: use one of {listed}")
+            close = nearest(name, [*(claim.number for claim in known), *TABLES])
+            raise UsageError(f"there is no claim {name.upper() or repr(name)}: {close}use one of {listed}")
     return [by_name[name] for name in names if name in by_name] if names else list(known)
 
 

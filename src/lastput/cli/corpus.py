@@ -57,7 +57,8 @@ def _chosen(names: list[str], known: Sequence[Entry]) -> list[Entry]:
         named = [entry for entry in known if _is_named(name.lower(), entry)]
         if not named:
             numbers = ", ".join(str(entry.number) for entry in known)
-            raise UsageError(f"the corpus has no entry {name}: use a commit or one of {numbers}")
+            shown = name or repr(name)
+            raise UsageError(f"the corpus has no entry {shown}: use a commit or one of {numbers}")
         chosen += [entry for entry in named if entry not in chosen]
     return chosen
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import re
 from collections.abc import Sequence
 from typing import NoReturn
 
 from lastput import __version__
-from lastput.cli import exits, outputs, pages, terminal
-from lastput.lang.errors import LastputError, ModelError, UsageError
+from lastput.cli import exits, helped, outputs, pages, terminal
+from lastput.lang.errors import LastputError, ModelError, UsageError, nearest
 
 EPILOG = """\
 examples:
@@ -23,6 +25,9 @@ examples:
   lastput replay oops.json --pdb                debug it, just before the crash
   lastput claims                                what people said, settled
   lastput corpus 7e5a672289c9                   a known bug, before and after
+  lastput new usb_disconnect                    your own model, to begin with
+
+each command has examples: lastput COMMAND --help
 
 exit status: 0 holds, 1 violated, 2 the input is wrong, 3 incomplete (a limit or
 a bound of the model was reached, or Ctrl-C), 70 an error in lastput itself,
@@ -33,16 +38,31 @@ _EXPECTED = (
     "Exit status 0: all is as expected; 1: something is not; 3: something was not run, or is incomplete."
 )
 
+SHELLS = ("bash", "zsh", "fish")
+
 TARGET = "a name from `lastput list`, or FILE.py, or FILE.py::SCENARIO"
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """Says what is wrong, and what may have been meant, in one line."""
 
     def error(self, message: str) -> NoReturn:
-        if message.startswith("unrecognized arguments: ") and "=" in message:
-            message += "; each OPTION=VALUE needs a --set of its own"
-        raise UsageError(f"{message} (see {self.prog} --help)")
+        raise UsageError(f"{self._told(message)} (see {self.prog} --help)")
+
+    def _told(self, message: str) -> str:
+        chosen = re.fullmatch(
+            r"argument (.+): invalid choice: '(.*?)' \((?:maybe .+, )?choose from (.+)\)", message
+        )
+        if chosen:
+            known = re.findall(r"[\w-]+", chosen[3])
+            return f"{chosen[1]} {chosen[2] or repr('')}: {nearest(chosen[2], known)}use {', '.join(known)}"
+        _, unknown, rest = message.partition("unrecognized arguments: ")
+        if unknown and rest.startswith("-"):
+            hint = nearest(rest.split()[0].partition("=")[0], self._option_string_actions)
+            return f"{message}: {hint}".removesuffix(": ").rstrip()
+        if unknown and "=" in rest:
+            return f"{message}; each OPTION=VALUE needs a --set of its own"
+        return message
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,9 +92,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> int:
-    parser = _parser()
+    parser, commands = _parser()
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks what may come next
+        importlib.import_module("lastput.cli.completion").answer(parser)
     try:
-        args = parser.parse_args(argv)
+        args, unknown = parser.parse_known_args(argv)
+        if unknown:
+            commands[args.command].error(f"unrecognized arguments: {' '.join(unknown)}")
     except SystemExit as end:  # --help and --version
         return int(end.code or 0)
     # The module is named by the sub-command; importing it is what may take a while.
@@ -83,7 +107,8 @@ def _run(argv: Sequence[str] | None) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> tuple[Parser, dict[str, Parser]]:
+    """The whole parser, and those of the commands, by name."""
     parser = Parser(
         prog="lastput",
         description="Run every interleaving of a kernel object's users; prove or show the oops.",
@@ -95,12 +120,16 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_check(commands)
     _add_replay(commands)
+    _add_explore(commands)
     _add_compile(commands)
     _add_list(commands)
     _add_needed(commands)
     _add_claims(commands)
     _add_corpus(commands)
-    return parser
+    _add_new(commands)
+    _add_completion(commands)
+    helped.add_examples(commands.choices)
+    return parser, commands.choices
 
 
 def _add_check(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -125,6 +154,26 @@ def _add_replay(commands: argparse._SubParsersAction[Parser]) -> None:
     replay.add_argument("file", metavar="FILE", help="what `lastput check --save` wrote")
     replay.add_argument("--pdb", action="store_true", help="stop in the debugger, just before the last step")
     _add_report(replay)
+
+
+def _add_explore(commands: argparse._SubParsersAction[Parser]) -> None:
+    text = (
+        "Walk through a scenario by hand: which steps are possible now, what memory looks like, the way to a "
+        "violation or to a state in which an expression is true. Prints the address of a page that only this "
+        "machine can open."
+    )
+    explore = commands.add_parser(
+        "explore", help="walk through a scenario by hand", description=text, allow_abbrev=False
+    )
+    _add_target(explore)
+    explore.add_argument("--tui", action="store_true", help="in the terminal, without a page")
+    explore.add_argument("--open", action="store_true", help="open the page in the browser")
+    explore.add_argument("--port", metavar="N", help="of the page (default: any that is free)")
+    explore.add_argument(
+        "--save",
+        metavar="FILE",
+        help="write the path in the end, for `lastput replay`, or to go on: TARGET FILE",
+    )
 
 
 def _add_compile(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -194,6 +243,28 @@ def _add_corpus(commands: argparse._SubParsersAction[Parser]) -> None:
     corpus.add_argument("entries", metavar="ENTRY", nargs="*", help="number or commit; default: all")
     corpus.add_argument("--larger", action="store_true", help="under larger bounds, too")
     _add_experiments(corpus)
+
+
+def _add_new(commands: argparse._SubParsersAction[Parser]) -> None:
+    text = (
+        "Write a model to begin with, NAME.py, and test_NAME.py, which fails for a reason worth reading. "
+        "A comment in the model says how to mend it. Nothing is overwritten."
+    )
+    new = commands.add_parser(
+        "new", help="write a model of your own to begin with", description=text, allow_abbrev=False
+    )
+    new.add_argument("name", metavar="NAME", help="of the model: small letters, digits and _")
+
+
+def _add_completion(commands: argparse._SubParsersAction[Parser]) -> None:
+    text = (
+        "Print what makes a shell complete commands, options, scenarios, variants and settings. "
+        'For this shell only: eval "$(lastput completion bash)".'
+    )
+    completion = commands.add_parser(
+        "completion", help="let a shell complete what you type", description=text, allow_abbrev=False
+    )
+    completion.add_argument("shell", metavar="SHELL", choices=SHELLS, help=", ".join(SHELLS))
 
 
 def _add_experiments(parser: argparse.ArgumentParser) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import linecache
 import sys
@@ -11,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
-from lastput.lang.errors import UsageError
+from lastput.lang.errors import UsageError, nearest
 from lastput.lang.options import Value
 from lastput.lang.scenario import Scenario
 
@@ -25,15 +24,14 @@ def find(target: str) -> Scenario:
         return known[target]
     if Path(target).exists():
         return _in_file(target)
-    close = difflib.get_close_matches(target, known, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    raise UsageError(f"no scenario is called {target}: {hint}`lastput list` names them all")
+    raise UsageError(f"no scenario is called {target}: {nearest(target, known)}`lastput list` names them all")
 
 
 def _in_file(target: str) -> Scenario:
     path, separator, name = target.partition("::")
     if not path or (separator and not name):
-        raise UsageError(f"{target}: use FILE.py or FILE.py::SCENARIO")
+        shown = target or repr(target)
+        raise UsageError(f"{shown}: use FILE.py, FILE.py::SCENARIO, or a name from `lastput list`")
     return _choose(path, name, scenarios_of(load(Path(path))))
 
 
@@ -95,7 +93,7 @@ def _choose(path: str, name: str, found: dict[str, Scenario]) -> Scenario:
     if name in by_name:
         return by_name[name]
     if name:
-        raise UsageError(f"{path} has no scenario {name}: use {names}")
+        raise UsageError(f"{path} has no scenario {name}: {nearest(name, by_name)}use {names}")
     if len(found) > 1:
         raise UsageError(f"{path} has several scenarios: name one, as {path}::{next(iter(found))} ({names})")
     return next(iter(found.values()))
@@ -109,7 +107,7 @@ def _module_name(path: Path) -> str:
 def variant(scenario: Scenario, name: str | None) -> str | None:
     """`name`, if it is a variant of `scenario` or none was named; else UsageError."""
     if name is not None and name not in scenario.variants:
-        raise UsageError(f"{scenario.name} has no variant {name}: use {', '.join(scenario.variants)}")
+        raise scenario.no_variant(name)
     return name
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -39,3 +40,12 @@ class ModelError(LastputError):
             f"{'| ':>{len(number)}}{carets}\n"
             f"  instead: {self.remedy}"
         )
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`did you mean X? `, if one of `known` looks like `name`; else nothing."""
+    import difflib
+
+    by_letters = {one.lower(): one for one in known}
+    close = difflib.get_close_matches(name.lower(), by_letters, n=1)
+    return f"did you mean {by_letters[close[0]]}? " if close else ""

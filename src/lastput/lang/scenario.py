@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Never, Protocol, TypeVar
 
-from lastput.lang.errors import UsageError
+from lastput.lang.errors import UsageError, nearest
 from lastput.lang.options import Option, OptionGroup, Value, declared_options
 
 T = TypeVar("T")
@@ -75,13 +75,19 @@ class Scenario:
         """Values of all options for `variant` with `settings` on top; UsageError for a wrong one."""
         chosen = variant or self.default
         if chosen not in self.variants:
-            raise UsageError(f"{self.name} has no variant {chosen}: use {', '.join(self.variants)}")
+            raise self.no_variant(chosen)
         values = {name: option.default for name, option in self.options.items()}
         for name, value in {**self.variants[chosen], **settings}.items():
             if name not in self.options:
-                raise UsageError(f"{self.name} has no option {name}: use {', '.join(self.options) or 'none'}")
+                listed = f"{nearest(name, self.options)}use {', '.join(self.options) or 'none'}"
+                raise UsageError(f"{self.name} has no option {name}: {listed}")
             values[name] = self.options[name].check(name, value)
         return values
+
+    def no_variant(self, name: str) -> UsageError:
+        """The error to raise where a variant is called `name`, and none is."""
+        listed = f"{nearest(name, self.variants)}use {', '.join(self.variants)}"
+        return UsageError(f"{self.name} has no variant {name or repr(name)}: {listed}")
 
 
 def scenario(
