@@ -65,6 +65,11 @@ class Walk:
         session.follow(found.schedule, found.number)
         self.said = found.text
 
+    def give_up(self) -> None:
+        """End the search that is under way."""
+        self._moves()
+        self.said = "the search was given up"
+
     def _moves(self) -> None:
         self.finder.cancel()
         self.said = ""
