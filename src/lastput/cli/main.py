@@ -121,7 +121,6 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     _add_check(commands)
     _add_replay(commands)
     _add_explore(commands)
-    _add_explore(commands)
     _add_compile(commands)
     _add_list(commands)
     _add_needed(commands)
@@ -155,26 +154,6 @@ def _add_replay(commands: argparse._SubParsersAction[Parser]) -> None:
     replay.add_argument("file", metavar="FILE", help="what `lastput check --save` wrote")
     replay.add_argument("--pdb", action="store_true", help="stop in the debugger, just before the last step")
     _add_report(replay)
-
-
-def _add_explore(commands: argparse._SubParsersAction[Parser]) -> None:
-    text = (
-        "Walk through a scenario by hand: which steps are possible now, what memory looks like, the way to a "
-        "violation or to a state in which an expression is true. Prints the address of a page that only this "
-        "machine can open."
-    )
-    explore = commands.add_parser(
-        "explore", help="walk through a scenario by hand", description=text, allow_abbrev=False
-    )
-    _add_target(explore)
-    explore.add_argument("--tui", action="store_true", help="in the terminal, without a page")
-    explore.add_argument("--open", action="store_true", help="open the page in the browser")
-    explore.add_argument("--port", metavar="N", help="of the page (default: any that is free)")
-    explore.add_argument(
-        "--save",
-        metavar="FILE",
-        help="write the path in the end, for `lastput replay`, or to go on: TARGET FILE",
-    )
 
 
 def _add_explore(commands: argparse._SubParsersAction[Parser]) -> None:
