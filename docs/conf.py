@@ -33,6 +33,7 @@ PAGES = {
         "reference/pytest",
         "reference/json",
         "reference/glossary",
+        "reference/*",
     ],
     "The models": [
         "models/README",
@@ -71,7 +72,7 @@ def add_tree(app: Sphinx, docname: str, source: list[str]) -> None:
     if docname == app.config.root_doc:
         for caption, pages in PAGES.items():
             lines = "\n".join(pages)
-            source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{lines}\n```\n"
+            source[0] += f"\n```{{toctree}}\n:hidden:\n:glob:\n:caption: {caption}\n\n{lines}\n```\n"
 
 
 def outdated(app: Sphinx, *_: object) -> list[str]:
