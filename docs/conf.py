@@ -25,16 +25,7 @@ PAGES = {
     ],
     "Races": ["gallery", "arguments"],
     "Explanation": ["explanation/how-it-works", "explanation/limits", "explanation/warts", "how-we-test"],
-    "Reference": [
-        "reference/commands",
-        "reference/language",
-        "reference/kernel",
-        "reference/needed",
-        "reference/pytest",
-        "reference/json",
-        "reference/glossary",
-        "reference/*",
-    ],
+    "Reference": ["reference/commands", "reference/language", "reference/kernel", "reference/*"],
     "The models": [
         "models/README",
         "models/linux",
