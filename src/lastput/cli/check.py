@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
         scenario.configure(variant, settings)
     if args.save is not None:
         outputs.writable("--save", Path(args.save))
-    outputs.require_writable(args)
+    outputs.require_writable(args, len(variants))
     results: list[Result] = []
     for variant in variants:
         try:

@@ -27,11 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     exports.add_argument(parser)
 
 
-def require_writable(args: argparse.Namespace) -> None:
-    """UsageError about a file that could not be written, before the work."""
+def require_writable(args: argparse.Namespace, variants: int = 1) -> None:
+    """UsageError about a file that could not be written, before the work on so many `variants`."""
     if args.html is not None:
         writable("--html", Path(args.html))
-    exports.require(args, writable)
+    exports.require(args, variants, writable)
 
 
 def write(args: argparse.Namespace, scenario: Scenario, results: Sequence[Result]) -> None:
@@ -41,7 +41,7 @@ def write(args: argparse.Namespace, scenario: Scenario, results: Sequence[Result
 
         text = results_page([pictured(scenario, result) for result in results])
         write_text("--html", Path(args.html), text)
-    exports.write(args, results, lambda result: pictured(scenario, result), write_text)
+    exports.write(args, scenario, results, lambda result: pictured(scenario, result), write_text)
 
 
 def pictured(scenario: Scenario, result: Result) -> Result:

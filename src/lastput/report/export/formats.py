@@ -6,25 +6,28 @@ import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from lastput.lang.errors import UsageError
-from lastput.result import Result
 
-Of = Literal["results", "violations", "violation"]
+if TYPE_CHECKING:
+    from lastput.result import Result
+
+Of = Literal["results", "violations", "violation", "states"]
 
 
 @dataclass(frozen=True)
 class Format:
     """A format, by the ending of the file's name; `module` has its function `text(results)`.
 
-    `of` says what is in such a file: all results, those that are violated, or the first one that is.
+    `of` says what is in such a file: all results, those that are violated, or the first one that is. The
+    states of a scenario are not in its result: `states/files.py` writes those formats.
     """
 
     ending: str
     what: str
     of: Of
-    module: str
+    module: str = ""
 
 
 FORMATS = (
@@ -33,6 +36,8 @@ FORMATS = (
     Format(".perfetto.json", "a trace for ui.perfetto.dev", "violations", "perfetto"),
     Format(".mmd", "a Mermaid sequence diagram", "violation", "mermaid"),
     Format(".rst", "reStructuredText, for a mail or kernel documentation", "violations", "rst"),
+    Format(".dot", "the graph of all states, for Graphviz", "states"),
+    Format(".parquet", "all states and transitions, for DuckDB or Polars", "states"),
 )
 """All formats, in the order of the documentation (docs/reference/formats.md)."""
 
@@ -47,7 +52,7 @@ def format_of(path: Path) -> Format:
 
 
 def text(found: Format, results: Sequence[Result]) -> str | None:
-    """The content of a file; None where it would have none."""
+    """The content of a file of a format that is not of states; None where it would have none."""
     shown = [result for result in results if found.of == "results" or _has_schedule(result)]
     if found.of == "violation":
         shown = shown[:1]
