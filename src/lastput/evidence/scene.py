@@ -19,6 +19,7 @@ from lastput.result import Change, Content, Moment, Scene, Source, Thing, Violat
 from lastput.simulate.fault import Fault
 from lastput.simulate.memory import LIVE
 from lastput.simulate.program import Program
+from lastput.simulate.replay import able
 from lastput.simulate.scheduler import Scheduler
 
 Function = Callable[..., Any]
@@ -30,7 +31,10 @@ def pictured(world: World, violation: Violation) -> Violation:
 
 
 def scene(world: World, schedule: Iterable[tuple[int, int]]) -> Scene:
-    """The scene of a schedule that `replay` follows; its last step may break a rule."""
+    """The scene of a schedule that `replay` follows; its last step may break a rule.
+
+    UsageError if a step names a thread that is not there, or cannot step.
+    """
     program = Program(world)
     seen: _Seen | None = None
     try:
@@ -71,6 +75,7 @@ class _Seen:
 
     def step(self, thread: int, choice: int) -> None:
         """Take one step. Fault if it breaks a rule: what it did before that is part of the picture."""
+        able(self.run, len(self.moments) + 1, thread)
         frames = self._functions(thread)
         self.functions.update(dict.fromkeys(frames))
         memory = self.run.memory
@@ -120,7 +125,8 @@ class _Seen:
         for number in range(len(self.things), len(memory.states)):  # statics that were mentioned only now
             self.things.append(self.objects.thing(number))
         states += memory.states[len(states) :]
-        accesses = [access.address for access in self.run.log or () if not access.silent]
+        log = self.run.log or ()
+        accesses = [a.address for a in log if a.kind in ("load", "store") and not a.silent]
         touched = [self.objects.place(address) for address in [*accesses, *([broken] if broken else [])]]
         return Moment(
             changes=tuple(

@@ -102,7 +102,7 @@ def lives(scene: Scene, victim: str | None = None) -> list[Bar]:
         for number in wanted:
             gone[number] |= moment is not None and number in moment.freed
             seen[number].append(_life(number, gone[number], moment, history))
-    bars = [Bar(scene.things[number].name, _segments(seen[number], "")) for number in wanted]
+    bars = [Bar(scene.things[number].name, _segments(_unlinked(seen[number]), "")) for number in wanted]
     return sorted(bars, key=lambda bar: (bar.name != victim, -len(bar.segments)))[:MOST]
 
 
@@ -113,6 +113,12 @@ def _life(number: int, gone: bool, moment: Moment | None, history: History) -> s
         moment is not None and number not in moment.freed and any(t == number for t, _ in moment.touched)
     )
     return ("touched after" if touched else "freed") if gone else ""
+
+
+def _unlinked(life: Sequence[str]) -> list[str]:
+    """The life with its own word for what was published and is no longer."""
+    first = life.index("published") if "published" in life else len(life)
+    return ["unlinked" if row > first and word == "allocated" else word for row, word in enumerate(life)]
 
 
 def _moments(scene: Scene) -> Iterable[tuple[Moment | None, History]]:
