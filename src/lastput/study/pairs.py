@@ -91,6 +91,21 @@ QUESTIONS = (
         holder="async_pf",
         closes=True,
     ),
+    yes(
+        "E+U",
+        "only a message has the descriptor: a kernel thread frees it, a worker releases the file",
+        ("kworker", "kvm_destroy_vm"),
+        fd="message",
+        delayed_fput=True,
+    ),
+    yes(
+        "E+U",
+        "a worker releases a vhost device's file, which drops the address space last",
+        ("vmm", "kvm_destroy_vm"),
+        ("kworker", RELEASE),
+        holder="vhost",
+        delayed_fput=True,
+    ),
     no("V+E", "the vcpu's thread and the process exit", vcpus=1),
     no("V+U", "the process closes all descriptors under the running vcpu", vcpus=1, closes=True),
     yes(
@@ -144,12 +159,27 @@ ORDERS = (
         holder="reader",
     ),
     no("U<E", "the same, and kvm_run is mapped", holder="reader", vcpus=1, mapped_run=True),
+    yes(
+        "U<E",
+        "the process exits; a vhost device's file holds its address space until a worker releases it",
+        ("vmm", "kvm_destroy_vm"),
+        holder="vhost",
+        delayed_fput=True,
+    ),
 )
 """Which comes first: exit_mmap's release, or the end of the VM."""
 
 STRANGERS = (
     yes("stranger", "a reader of /proc/PID/smaps drops it last", ("reader", RELEASE), holder="reader"),
     yes("stranger", "DAMON's kernel thread drops it last", ("kdamond", RELEASE), holder="damon"),
+    yes(
+        "stranger",
+        "a worker drops it last, which releases a vhost device's file",
+        ("kworker", "vhost_dev_release"),
+        ("kworker", RELEASE),
+        holder="vhost",
+        delayed_fput=True,
+    ),
 )
 """Who else may tear the address space down."""
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from lastput.kernel.exit import do_exit
-from lastput.kernel.file import exit_files, sys_close
+from lastput.kernel.file import exit_files, fput, sys_close
 from lastput.kernel.fork import mmput
+from lastput.kernel.fs_types import file
 from lastput.kernel.mm_types import Mm, address_space, mm_struct
 from lastput.kernel.sched import current
 from lastput.kernel.spinlock import spin_lock, spin_unlock
 from lastput.kernel.task_work import exit_task_work, task_work_run
 from lastput.kernel.truncate import unmap_mapping_range
+from lastput.kernel.vhost import vhost_dev_release
 from lastput.kvm.kvm_host import Kvm
 from lastput.kvm.kvm_main import fdget, fdput, file_kvm, kvm_vcpu_ioctl_run
 from lastput.kvm.witness import witness
@@ -50,17 +52,18 @@ class Pairs:
     show: bool = option(False, "report the meeting as a violation, which has a witness; else ask for it")
     fd: str = option(
         "kept",
-        "the VM's descriptor: in the process, handed to a second one too, moved there, or moved to a "
-        "thread of the process that has a table of its own",
-        values=("kept", "handed", "moved", "thread"),
+        "the VM's descriptor: in the process, handed to a second one too, moved there, moved to a thread of "
+        "the process that has a table of its own, or into a message that a kernel thread frees",
+        values=("kept", "handed", "moved", "thread", "message"),
     )
     closes: bool = option(False, "the process closes its descriptors before it exits")
     mapped_run: bool = option(False, "the process has kvm_run mapped")
     holder: str = option(
         "none",
-        "who else holds the address space: a reader of /proc/PID/smaps, DAMON, or an asynchronous page "
-        "fault, which holds the VM, too",
-        values=("none", "reader", "damon", "async_pf"),
+        "who else holds the address space: a reader of /proc/PID/smaps, DAMON, an asynchronous page fault, "
+        "which holds the VM, too, or the file of a vhost device, which is in the process and in a message "
+        "that a kernel thread frees",
+        values=("none", "reader", "damon", "async_pf", "vhost"),
     )
 
 
@@ -69,7 +72,7 @@ class actors_witness:
     """Where an actor is; nothing of it is the kernel's."""
 
     holder: ghost[bool]
-    """The holder of the address space is inside its mmput."""
+    """The holder of the address space, who is none of the process, is inside its mmput."""
 
 
 actors = static(actors_witness)
@@ -144,6 +147,18 @@ def memory_holder(mm: ptr[mm_struct]) -> None:
     mmput(mm)
     actors.holder = False
     task_work_run()
+
+
+def free_message(filp: ptr[file]) -> None:
+    """A kernel thread frees a message that nobody received, with the descriptor in it."""
+    fput(filp)
+
+
+def vhost_release(filp: ptr[file]) -> None:
+    """The last put of a vhost device's file; the witness sees whether a task of the process does it."""
+    actors.holder = current().kthread
+    vhost_dev_release(filp)
+    actors.holder = False
 
 
 def punch_hole(mapping: ptr[address_space]) -> None:

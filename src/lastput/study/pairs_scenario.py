@@ -20,12 +20,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from lastput.kernel.file import get_file
+from lastput.kernel.file import Files, delayed_fput, get_file
 from lastput.kernel.fs_types import file, file_operations, files_struct, void
 from lastput.kernel.hlist import hlist_empty
 from lastput.kernel.mm_types import Mm, mm_struct, page
 from lastput.kernel.mmu_notifier import Notifiers
 from lastput.kernel.sched import task_struct
+from lastput.kernel.vhost import vhost_dev, vhost_dev_set_owner
 from lastput.kernel.vmscan import shrink_active_list
 from lastput.kvm.arm64.kvm_host import Arm
 from lastput.kvm.arm64.pgtable import Stage2, pmd_page, pte_page
@@ -40,12 +41,14 @@ from lastput.study.pairs_actors import (
     foreign_device_ioctl,
     foreign_process,
     foreign_vm_ioctl,
+    free_message,
     memory_holder,
     needs,
     own_table_thread,
     process,
     punch_hole,
     vcpu_thread,
+    vhost_release,
     vm_ioctl_thread,
 )
 from lastput.study.unmap_vs_release import back_with_file
@@ -156,6 +159,9 @@ def start_descriptor_holder(s: Setup, vmm: Vmm) -> None:
         files.fd[VM_FD] = vmm.vm_file
         own = s.static(task_struct, "task_own", mm=vmm.mm, active_mm=vmm.mm, files=files)
         s.thread("own", own_table_thread, task=own)
+    elif Pairs.fd == "message":
+        vmm.files.fd[VM_FD] = NULL
+        start_kernel_thread(s, vmm.vm_file)
     elif Pairs.fd != "kept":
         if Pairs.fd == "handed":
             get_file(vmm.vm_file)
@@ -167,12 +173,33 @@ def start_descriptor_holder(s: Setup, vmm: Vmm) -> None:
         s.thread("foreign", foreign_device_ioctl, task=foreign_table(s, device_file(s, vmm)))
 
 
+def start_kernel_thread(s: Setup, held: Any) -> None:
+    """A kernel thread puts a file, and a worker releases it if that was the last put."""
+    s.thread("kthread", free_message, held, task=s.static(task_struct, "task_kthread", kthread=True))
+    worker = s.static(task_struct, "task_kworker", kthread=True)
+    s.thread("kworker", delayed_fput, task=worker, daemon=True)
+
+
+def give_vhost(s: Setup, vmm: Vmm) -> None:
+    """The process has a vhost device, and so has a message that it sent."""
+    dev = s.static(vhost_dev, "vhost")
+    vhost_dev_set_owner(dev, vmm.mm)
+    ops = s.static(file_operations, "vhost_net_fops", release=vhost_release)
+    made = s.new(file, "vhost_file", f_op=ops, private_data=reinterpret(void, dev))
+    made.f_count.counter = 2
+    vmm.files.fd[vmm.files.max_fds] = made
+    vmm.files.max_fds += 1
+    start_kernel_thread(s, made)
+
+
 def start_memory_holder(s: Setup, vmm: Vmm) -> None:
     """Somebody holds the address space for a while."""
     if Pairs.holder == "async_pf":
         work = s.static(kvm_async_pf, "work", kvm=vmm.kvm, mm=vmm.mm)
         kvm_setup_async_pf(work)
         s.thread("kworker", async_pf_execute, work, task=s.static(task_struct, "task_kworker"))
+    elif Pairs.holder == "vhost":
+        give_vhost(s, vmm)
     elif Pairs.holder != "none":
         vmm.mm.mm_users.counter += 1
         name = "kdamond" if Pairs.holder == "damon" else "reader"
@@ -209,7 +236,7 @@ def start_process(s: Setup) -> Vmm:
 @scenario(
     name="kvm/pairs",
     variants={"7e5a672289c9": {"age_guard": True}},
-    options=(Pairs, Mm, Kvm, Stage2, Arm, Notifiers),
+    options=(Pairs, Files, Mm, Kvm, Stage2, Arm, Notifiers),
 )
 def pairs(s: Setup) -> None:
     """Which of KVM's tasks can meet, and what set-up of files and descriptors it takes."""

@@ -97,9 +97,9 @@ CLAIMS = (
         "exit_mm.",
         verdict="in part",
         correction="True for one process with one table. exit_files only drops references: the VM goes in "
-        "task work, or in a worker. With another holder of the address space exit_mmap comes after the "
-        "descriptors were closed, or in the holder's context; with kvm_run mapped never. Left out: a "
-        "worker whose delayed fput releases a file that holds the address space.",
+        "task work, or in a worker, which may do it while exit_mmap is under way. With another holder of the "
+        "address space exit_mmap comes after the descriptors were closed, or in the holder's context (a "
+        "worker's, too, that releases the file of a vhost device); with kvm_run mapped never.",
         exhibits=(
             *(exhibit(question) for question in ORDERS),
             *(exhibit(question) for question in STRANGERS),
