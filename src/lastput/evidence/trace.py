@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from lastput.checks.kinds import KINDS
 from lastput.evidence import words
 from lastput.evidence.source import line_text, short, shown
+from lastput.lang.errors import UsageError
 from lastput.lang.layout import CELL_BYTES
 from lastput.lang.types import HoldersType, HolderType
 from lastput.lang.world import World
@@ -34,6 +36,33 @@ def violation_of(
         return None
     fault = next((found for found in faults if found.kind == kind), faults[0])
     return told(world, trace, fault, schedule, switches)
+
+
+def path_of(world: World, schedule: Sequence[tuple[int, int]]) -> Violation:
+    """Where `schedule` leads, told as a violation is: its `kind` is empty, since it breaks no rule.
+
+    Raises UsageError if it does break one, or cannot be followed.
+    """
+    trace = replay(world, schedule)
+    for fault in broken(trace):
+        if not KINDS[fault.kind].bound:
+            raise UsageError(f"its schedule leads to {fault.kind}, which it does not say: edited")
+    evidence = Evidence(world, trace)
+    return Violation(
+        kind="",
+        family="",
+        headline="",
+        message="",
+        function="",
+        file="",
+        line=0,
+        thread=None,
+        address=None,
+        tasks=evidence.tasks(),
+        steps=tuple(map(evidence.step, trace.steps)),
+        schedule=tuple(schedule),
+        switches=sum(a[0] != b[0] for a, b in itertools.pairwise(schedule)),
+    )
 
 
 def broken(trace: simulated.Trace) -> list[Fault]:

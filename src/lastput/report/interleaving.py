@@ -95,7 +95,7 @@ def _blocked(violation: Violation) -> dict[int, list[str]]:
 
 def _conclusion(violation: Violation, width: int) -> list[str]:
     """A last row over all columns when no step but the state is what breaks the rule."""
-    if violation.thread is not None:
+    if violation.thread is not None or not violation.kind:
         return []
     text = wrapped(f"{OOPS} {violation.message}", width=width - 4)
     return [*(f"| {line:<{width - 4}} |" for line in text), "+" + "-" * (width - 2) + "+"]
