@@ -20,6 +20,7 @@ from lastput.kvm.kvm_host import Kvm
 from lastput.kvm.witness import witness
 from lastput.lang import Setup, scenario
 from lastput.study.age_vs_exit import lru_is_empty, vm_is_gone
+from lastput.study.kvm_invariants import watch
 from lastput.study.vmm import boot, task
 
 FOUR = {"levels": 4, "pages": 2, "pgd_entries": 3, "ram_base": 3, "age_guard": True}
@@ -46,6 +47,7 @@ def age_untouched(s: Setup) -> None:
     vmm = boot(s, users=1, sharers=1, map_kvm_run=False, mapped=Mm.pages, in_stage2=1)
     s.thread("vmm", exiting_process, task=task(s, "vmm", vmm))
     s.thread("kswapd", shrink_active_list, task=s.static(task_struct, "task_kswapd"))
+    watch(s, vmm, tasks=1)
     s.final(vm_is_gone)
     s.final(lru_is_empty)
     s.reachable(ageing_runs)

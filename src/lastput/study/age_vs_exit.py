@@ -29,6 +29,7 @@ from lastput.kvm.kvm_host import Kvm, vm_list
 from lastput.kvm.kvm_main import kvm_vcpu_ioctl_run
 from lastput.kvm.witness import witness
 from lastput.lang import NULL, Setup, option, options, ptr, scenario
+from lastput.study.kvm_invariants import watch
 from lastput.study.vmm import VM_FD, Vmm, boot, task, vcpu_fd
 
 
@@ -190,7 +191,7 @@ def maps_kvm_run() -> bool:
 def start_process(s: Setup) -> Vmm:
     """The process and its threads. A page that no vcpu has touched yet is left for the vcpus."""
     names = [f"vcpu{i}" for i in range(Kvm.vcpus)] or ["vmm"]
-    tasks = len(names) + Age.zaps
+    tasks = tasks_that_exit()
     vmm = boot(
         s,
         users=tasks + Age.pins,
@@ -233,6 +234,11 @@ def make_room(s: Setup) -> None:
         s.pool(pte_page, 1 + invalidations())
 
 
+def tasks_that_exit() -> int:
+    """Tasks of the process: its vcpu threads, or one, and the balloon."""
+    return max(1, Kvm.vcpus) + Age.zaps
+
+
 def expect(s: Setup) -> None:
     """What must hold, and what must be seen to happen."""
     s.invariant(vcpus_have_stage2)
@@ -265,4 +271,5 @@ def age_vs_exit(s: Setup) -> None:
     vmm = start_process(s)
     make_room(s)
     start_others(s, vmm)
+    watch(s, vmm, tasks=tasks_that_exit())
     expect(s)

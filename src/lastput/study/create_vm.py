@@ -25,6 +25,13 @@ from lastput.kvm.kvm_host import Kvm, kvm, kvm_memslots, vm_list
 from lastput.kvm.kvm_main import kvm_put_kvm
 from lastput.lang import NULL, Setup, ghost, ptr, scenario, static, struct
 from lastput.study.age_vs_exit import lru_is_empty
+from lastput.study.invariants import listed_pages_are_held
+from lastput.study.kvm_invariants import (
+    mm_references_count,
+    notifier_is_listed,
+    tables_count_entries,
+    vm_references_bounded,
+)
 from lastput.study.vmm import callbacks
 
 
@@ -91,6 +98,11 @@ def create_vm(s: Setup) -> None:
     s.pool(pgd_pages, 1)
     s.thread("vmm", creator, new, task=s.static(task_struct, "task_vmm", mm=mm, active_mm=mm))
     s.thread("kswapd", shrink_active_list, task=s.static(task_struct, "task_kswapd"))
+    s.invariant(listed_pages_are_held)
+    s.invariant(notifier_is_listed, new, mm)
+    s.invariant(mm_references_count, mm, 1)
+    s.invariant(vm_references_bounded, new, 1)
+    s.invariant(tables_count_entries, new)
     s.final(lru_is_empty)
     s.reachable(creation_fails)
     s.reachable(vm_is_listed)

@@ -35,6 +35,7 @@ from lastput.kvm.device_ioctl import (
 )
 from lastput.kvm.kvm_host import Kvm, vm_list
 from lastput.lang import Setup, option, options, scenario
+from lastput.study.kvm_invariants import devices_are_listed, watch
 from lastput.study.vmm import VM_FD, Vmm, boot_files, task
 
 DEVICE_FD = VM_FD + 1
@@ -109,4 +110,7 @@ def device_create(s: Setup) -> None:
         s.reachable(the_device_is_closed_before_its_creation_returns)
     if Device.getfd_fails:
         s.reachable(a_creation_fails)
+    if Device.get_first and Device.unlink_first:
+        watch(s, vmm, tasks=0, files=Creation.creators)
+        s.invariant(devices_are_listed, vmm.kvm)
     s.final(vm_is_gone)

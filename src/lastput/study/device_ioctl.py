@@ -25,6 +25,7 @@ from lastput.kvm.kvm_host import Kvm, vm_list
 from lastput.kvm.witness import witness
 from lastput.lang import Setup, UsageError, option, options, reinterpret, scenario
 from lastput.study.device_create import give_devices
+from lastput.study.kvm_invariants import devices_are_listed, watch
 from lastput.study.vmm import Vmm, boot, task, vcpu_fd
 
 FOREIGN_FD = 0
@@ -122,4 +123,6 @@ def device_ioctl(s: Setup) -> None:
         s.invariant(writes_stay_at_home)
     s.reachable(the_owner_writes)
     s.reachable(the_vm_outlives_its_memory)
+    watch(s, vmm, tasks=1, files=1)
+    s.invariant(devices_are_listed, vmm.kvm)
     s.final(vm_is_gone)

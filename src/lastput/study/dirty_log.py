@@ -21,6 +21,7 @@ from lastput.kvm.kvm_main import kvm_vcpu_ioctl_run
 from lastput.kvm.witness import witness
 from lastput.lang import Setup, ptr, scenario
 from lastput.study.age_vs_exit import lru_is_empty
+from lastput.study.kvm_invariants import watch
 from lastput.study.vmm import boot, task, vcpu_fd
 
 
@@ -73,6 +74,7 @@ def dirty_log(s: Setup) -> None:
     s.thread("log", log_thread, vmm.kvm, task=task(s, "log", vmm))
     s.pool(pmd_page, 2)
     s.pool(pte_page, 2)
+    watch(s, vmm, tasks=0)
     s.final(no_write_is_lost, vmm.kvm)
     s.final(lru_is_empty)
     s.reachable(a_write_is_unreported)

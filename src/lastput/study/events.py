@@ -32,7 +32,15 @@ from lastput.kernel.truncate import clear_page_dirty_for_io, truncate_pagecache
 from lastput.kernel.vmscan import pick, shrink_page_list
 from lastput.lang import NULL, Setup, atomic, choose, ghost, option, options, ptr, scenario, static, struct
 from lastput.lang.options import Value
-from lastput.study.mirror import Mirror, device_access, mirror, mirror_fault
+from lastput.study.invariants import lists_one, mapped_pages_are_held
+from lastput.study.mirror import (
+    Mirror,
+    count_is_open_invalidations,
+    device_access,
+    entries_are_counted,
+    mirror,
+    mirror_fault,
+)
 from lastput.study.mirrored import populate, start_mirror, start_mm
 
 
@@ -249,6 +257,11 @@ def make_room(s: Setup) -> None:
 def expect(s: Setup, mm: Any, device: Any) -> None:
     """What must hold, and what must be seen to happen."""
     s.invariant(mirror_follows, mm, device)
+    s.invariant(mapped_pages_are_held, mm)
+    s.invariant(lists_one, mm, device.mmu_notifier.hlist)
+    s.invariant(entries_are_counted, device)
+    if Mirror.start:
+        s.invariant(count_is_open_invalidations, device)
     s.reachable(event_is_done)
     if unmaps():
         s.reachable(fault_is_retried, device)

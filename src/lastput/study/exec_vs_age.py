@@ -35,6 +35,7 @@ from lastput.study.age_vs_exit import (
     lru_is_empty,
     vm_is_gone,
 )
+from lastput.study.kvm_invariants import watch
 from lastput.study.vmm import VM_FD, boot
 
 
@@ -99,6 +100,7 @@ def exec_vs_age(s: Setup) -> None:
     if Execs.siblings:
         s.pool(files_struct, 1)
     s.thread("kswapd", kswapd, task=s.static(task_struct, "task_kswapd"))
+    watch(s, vmm, tasks=tasks)
     s.reachable(the_vm_outlives_its_memory)
     s.reachable(ageing_runs_after_release)
     s.reachable(ageing_finds_the_page_young)

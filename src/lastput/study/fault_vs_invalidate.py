@@ -31,6 +31,7 @@ from lastput.kvm.kvm_host import Kvm, kvm
 from lastput.kvm.kvm_main import kvm_vcpu_ioctl_run
 from lastput.lang import Setup, option, options, ptr, scenario
 from lastput.study.age_vs_exit import fault_is_retried, lru_is_empty
+from lastput.study.kvm_invariants import watch
 from lastput.study.vmm import boot, task, vcpu_fd
 
 
@@ -115,6 +116,7 @@ def fault_vs_invalidate(s: Setup) -> None:
     s.pool(page, Kvm.vcpus * (1 + events))
     s.pool(pmd_page, 1 + events)
     s.pool(pte_page, 1 + events)
+    watch(s, vmm, tasks=0)
     s.final(lru_is_empty)
     s.final(count_is_zero, vmm.kvm)
     if Kvm.retry_locked:

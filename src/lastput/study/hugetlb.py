@@ -17,7 +17,15 @@ from lastput.kernel.mmu_notifier_types import Notifiers
 from lastput.kernel.sched import task_struct
 from lastput.kernel.spinlock import spin_lock, spin_unlock
 from lastput.lang import NULL, Setup, ghost, ptr, scenario, static, struct
-from lastput.study.mirror import Mirror, device_access, drop_range, mirror, mirror_fault
+from lastput.study.invariants import lists_one, mapped_pages_are_held
+from lastput.study.mirror import (
+    Mirror,
+    device_access,
+    drop_range,
+    entries_are_counted,
+    mirror,
+    mirror_fault,
+)
 from lastput.study.mirrored import populate, start_mirror, start_mm
 
 
@@ -75,4 +83,7 @@ def release_vs_hugetlb(s: Setup) -> None:
     for i in range(2):
         task = s.static(task_struct, f"task_device{i}", mm=mm)
         s.thread(f"device{i}", device_task, device, mm, inode, i, task=task)
+    s.invariant(mapped_pages_are_held, mm)
+    s.invariant(lists_one, mm, device.mmu_notifier.hlist)
+    s.invariant(entries_are_counted, device)
     s.reachable(device_lost_all_at_exit)

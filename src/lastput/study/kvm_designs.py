@@ -29,9 +29,11 @@ from lastput.study.age_vs_exit import (
     release_runs_twice,
     start_others,
     start_process,
+    tasks_that_exit,
     vcpus_have_stage2,
     vm_is_gone,
 )
+from lastput.study.kvm_invariants import watch
 
 NO_TESTS = {"age_guard": False, "unmap_guard": False, "unmap_retest": False}
 
@@ -82,4 +84,5 @@ def designs(s: Setup) -> None:
         vmm.kvm.mmu_notifier.ops.free_root = kvm_free_root
     make_room(s)
     start_others(s, vmm)
+    watch(s, vmm, tasks=tasks_that_exit())
     expect(s)

@@ -36,6 +36,7 @@ from lastput.kvm.x86.kvm_host import X86
 from lastput.lang import Setup, atomic, option, options, scenario
 from lastput.lang.options import Value
 from lastput.study.age_vs_exit import lru_is_empty, vm_is_gone
+from lastput.study.kvm_invariants import watch
 from lastput.study.vmm import VM_FD, boot, task, vcpu_fd
 
 
@@ -105,6 +106,7 @@ def memslot_vs_release(s: Setup) -> None:
     s.pool(kvm_memslots, 1)
     s.thread("vmm", exiting_process, task=task(s, "vmm", vmm))
     s.thread("foreign", foreign_process, task=s.static(task_struct, "task_foreign", files=files))
+    watch(s, vmm, tasks=1)
     s.final(vm_is_gone if Kvm.arch == "arm64" else lru_is_empty)
     s.reachable(release_runs)
 
@@ -125,5 +127,6 @@ def memslot_vs_fault(s: Setup) -> None:
     s.pool(kvm_memslots, 1)
     s.pool(pmd_page, 2)
     s.pool(pte_page, 2)
+    watch(s, vmm, tasks=0)
     s.final(lru_is_empty)
     s.reachable(vcpu_runs_meanwhile)

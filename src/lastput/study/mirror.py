@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from lastput.kernel.gup import get_user_pages_fast
+from lastput.kernel.hlist import hlist_unhashed
 from lastput.kernel.lock_types import spinlock_t
 from lastput.kernel.mm_types import Mm, mm_struct, page
 from lastput.kernel.mmu_notifier_types import mmu_notifier
@@ -266,3 +267,29 @@ def mirror_fault(mirror: ptr[mirror], address: int, write: bool) -> bool:
     put_page(page)
     mirror.retried = False
     return True
+
+
+# -- what is true in every state -------------------------------------------------------------
+
+
+def count_is_open_invalidations(mirror: ptr[mirror]) -> bool:
+    """The count is never negative, and no more than there are invalidations between start and end.
+
+    The address space must be there for ever.
+    """
+    count = mirror.count
+    mm = mirror.mm
+    removed = mm.mmu_notifier_mm.lock.owner != 0 or hlist_unhashed(mirror.mmu_notifier.hlist)
+    return count >= 0 and (count <= mm.changing or removed)
+
+
+def entries_are_counted(mirror: ptr[mirror]) -> bool:
+    """Every page that an entry of the device maps counts it, and its permission to write."""
+    counted = True
+    for address in range(Mm.pages):
+        entry = mirror.entry[address]
+        if entry.page and (
+            entry.page.secondary == 0 or (entry.writable and entry.page.secondary_writable == 0)
+        ):
+            counted = False
+    return counted

@@ -39,6 +39,7 @@ from lastput.kernel.rwsem import down_write, up_write
 from lastput.kernel.sched import task_struct
 from lastput.kernel.vmscan import pick, shrink_active_list
 from lastput.lang import Setup, await_, option, options, ptr, scenario, this_thread
+from lastput.study.invariants import listed_pages_are_held
 from lastput.study.notifier_mm import make_mm, make_ops, make_user
 from lastput.study.notifier_user import (
     Check,
@@ -216,8 +217,8 @@ def leaves_unhashed() -> bool:
 
 def expect(s: Setup, mm: Any) -> None:
     """What must hold besides the checks in the models, and what must be seen to happen."""
-    if Notifiers.design in ("D0", "D1", "v3.5"):
-        s.invariant(list_is_well_formed, mm)
+    s.invariant(list_is_well_formed, mm)
+    s.invariant(listed_pages_are_held)
     if Check.property == "order":
         s.invariant(released_before_pages_go)
     if Notifiers.count_waits:

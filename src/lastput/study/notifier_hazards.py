@@ -47,6 +47,7 @@ from lastput.lang import (
     static,
     struct,
 )
+from lastput.study.invariants import hlist_is_whole
 
 
 @options
@@ -219,6 +220,12 @@ def start_h2(s: Setup) -> None:
     hlist_add_head_rcu(second.mmu_notifier.hlist, b.mmu_notifier_mm.list)
     run(s, "exit", exit_task, a)
     run(s, "invalidate", invalidate, b)
+    s.invariant(others_notifier_stays, b)
+
+
+def others_notifier_stays(mm: ptr[mm_struct]) -> bool:
+    """The address space that nobody leaves keeps its notifier in its list."""
+    return mm.mmu_notifier_mm.lock.owner != 0 or hlist_is_whole(mm.mmu_notifier_mm.list, 1)
 
 
 @scenario(

@@ -7,6 +7,8 @@ if it sees an end without the start. With `second`, another user is registered a
 
 from __future__ import annotations
 
+from typing import Any
+
 from lastput.kernel.fork import mmput
 from lastput.kernel.hlist import hlist_unhashed
 from lastput.kernel.memory import ptep_get_and_clear
@@ -24,8 +26,17 @@ from lastput.kernel.rwsem import down_read, down_write, up_read, up_write
 from lastput.kernel.sched import task_struct
 from lastput.kernel.sched_mm import mmdrop
 from lastput.lang import Setup, ghost, option, options, ptr, scenario, static, struct
+from lastput.study.invariants import listed_pages_are_held
 from lastput.study.notifier_mm import make_mm, make_ops, make_user
-from lastput.study.notifier_user import Check, User, user, user_free_root, user_put, witness
+from lastput.study.notifier_user import (
+    Check,
+    User,
+    list_is_well_formed,
+    user,
+    user_free_root,
+    user_put,
+    witness,
+)
 
 
 @options
@@ -175,8 +186,8 @@ def nobody_registers_late() -> bool:
 # -- set-up ----------------------------------------------------------------------------------
 
 
-def start(s: Setup) -> None:
-    """The process, its user that is not registered yet, and the others."""
+def start(s: Setup) -> Any:
+    """The address space; its user that is not registered yet, and the others."""
     holders = (
         int(Registration.pinned) + int(Registration.exits) + int(Registration.scan) + int(Registration.unmap)
     )
@@ -198,10 +209,14 @@ def start(s: Setup) -> None:
         run("unmap", unmap_page, mm)
     if Registration.scan:
         run("scan", scan, mm)
+    return mm
 
 
-def expect(s: Setup) -> None:
+def expect(s: Setup, mm: Any) -> None:
     """What must hold, and what must be seen to happen."""
+    s.invariant(listed_pages_are_held)
+    if Register.take_all_locks and not Register.signals and Registration.pinned:
+        s.invariant(list_is_well_formed, mm)
     if Registration.exits:
         s.invariant(nobody_registers_late)
     if Registration.truncate or Registration.scan or Registration.unmap:
@@ -218,5 +233,5 @@ def expect(s: Setup) -> None:
 )
 def register(s: Setup) -> None:
     """A notifier is registered while others invalidate, or while the process goes."""
-    start(s)
-    expect(s)
+    mm = start(s)
+    expect(s, mm)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from lastput.kernel.atomic import atomic_dec_and_test, atomic_t
-from lastput.kernel.hlist import LIST_POISON2, hlist_node, hlist_unhashed
+from lastput.kernel.hlist import hlist_unhashed
 from lastput.kernel.lock_types import spinlock_t
 from lastput.kernel.mm_types import Mm, mm_struct, page
 from lastput.kernel.mmu_notifier import Notifiers, hlist_entry, mmu_notifier, mmu_notifier_unregister
@@ -37,12 +37,12 @@ from lastput.lang import (
     option,
     options,
     ptr,
-    ref,
     s8,
     static,
     struct,
     upto,
 )
+from lastput.study.invariants import hlist_is_whole, is_hashed
 
 USERS = 2
 
@@ -418,11 +418,6 @@ def released_before_pages_go() -> bool:
     return done or not freed
 
 
-def is_hashed(node: ptr[hlist_node]) -> bool:
-    """Whether a node is in a list: neither unhashed nor poisoned by hlist_del_rcu."""
-    return not hlist_unhashed(node) and node.pprev != ref(lambda: LIST_POISON2.first)
-
-
 def list_is_well_formed(mm: ptr[mm_struct]) -> bool:
     """While nobody has its lock, the list has just the hashed nodes, and `pprev` of each leads back to it.
 
@@ -431,7 +426,7 @@ def list_is_well_formed(mm: ptr[mm_struct]) -> bool:
     """
     hashed = 0
     alive = False
-    for n in range(User.users):
+    for n in range(USERS):
         u = witness.of[n].user
         if u:
             if is_hashed(u.mmu_notifier.hlist):
@@ -440,15 +435,6 @@ def list_is_well_formed(mm: ptr[mm_struct]) -> bool:
                 alive = True
     if hashed == 0 and not alive:
         return True
-    if mm.mmu_notifier_mm.lock.owner != 0:
+    if not mm.mmu_notifier_mm or mm.mmu_notifier_mm.lock.owner != 0:
         return True
-    node = mm.mmu_notifier_mm.list.first
-    whole = True
-    found = 0
-    while node and whole:
-        if found == hashed or not is_hashed(node) or node.pprev.value != node:
-            whole = False
-        else:
-            found += 1
-            node = node.next
-    return whole and found == hashed
+    return hlist_is_whole(mm.mmu_notifier_mm.list, hashed)

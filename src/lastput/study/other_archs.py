@@ -41,8 +41,10 @@ from lastput.study.age_vs_exit import (
     release_runs_twice,
     start_others,
     start_process,
+    tasks_that_exit,
     vm_is_gone,
 )
+from lastput.study.kvm_invariants import watch
 
 TOUCH: dict[str, Value] = {"arch": "x86", "passes": 2, "reclaim": "unmap", "count_mappings": False}
 
@@ -90,6 +92,7 @@ def x86_age_vs_exit(s: Setup) -> None:
     vmm = start_process(s)
     make_room(s)
     start_others(s, vmm)
+    watch(s, vmm, tasks=tasks_that_exit())
     expect(s)
     if (
         Age.passes and not Kvm.vcpus and Notifiers.design == "D0"
@@ -114,4 +117,5 @@ def loongarch_age_vs_exit(s: Setup) -> None:
     vmm = start_process(s)
     make_room(s)
     start_others(s, vmm)
+    watch(s, vmm, tasks=tasks_that_exit())
     expect(s)

@@ -35,6 +35,8 @@ from lastput.kvm.kvm_host import Kvm, vm_list
 from lastput.kvm.kvm_main import kvm_vm_release
 from lastput.kvm.witness import witness
 from lastput.lang import NULL, Setup, ptr, reinterpret, scenario
+from lastput.study.invariants import listed_pages_are_held
+from lastput.study.kvm_invariants import notifier_is_listed, tables_count_entries
 from lastput.study.pairs_actors import (
     Pairs,
     actors,
@@ -248,6 +250,9 @@ def pairs(s: Setup) -> None:
     if needs("I"):
         mapping = back_with_file(s, vmm)
         s.thread("punch", punch_hole, mapping, task=s.static(task_struct, "task_punch"))
+    s.invariant(listed_pages_are_held)
+    s.invariant(notifier_is_listed, vmm.kvm, vmm.mm)
+    s.invariant(tables_count_entries, vmm.kvm)
     if Pairs.show:
         s.invariant(they_do_not_meet, vmm.mm)
     else:

@@ -30,6 +30,7 @@ from lastput.kvm.ppc.book3s_hv import (
     kvmppc_book3s_hv_page_fault,
 )
 from lastput.lang import Setup, option, options, ptr, scenario
+from lastput.study.invariants import is_hashed, lists_one, mapped_pages_are_held
 
 
 @options
@@ -68,6 +69,13 @@ def fault_is_retried() -> bool:
 def invalidation_ends_between_the_reads(kvm: ptr[kvm_hv]) -> bool:
     """A fault is between its two reads, with an invalidation half-way through its end."""
     return hv_seen.testing and kvm.mmu_notifier_seq != 0 and kvm.mmu_notifier_count != 0
+
+
+def count_is_open_invalidations(kvm: ptr[kvm_hv], mm: ptr[mm_struct]) -> bool:
+    """mmu_notifier_count is never negative, and no more than the invalidations between start and end."""
+    count = kvm.mmu_notifier_count
+    removed = mm.mmu_notifier_mm.lock.owner != 0 or not is_hashed(kvm.mmu_notifier.hlist)
+    return count >= 0 and (count <= mm.changing or removed)
 
 
 def lru_is_empty() -> bool:
@@ -113,6 +121,9 @@ def lockless_retry(s: Setup) -> None:
     hlist_add_head_rcu(vm.mmu_notifier.hlist, mm.mmu_notifier_mm.list)
     s.thread("vcpu", vcpu, vm, task=s.static(task_struct, "task_vcpu", mm=mm, active_mm=mm))
     s.thread("truncate", truncate, mapping, task=s.static(task_struct, "task_truncate"))
+    s.invariant(mapped_pages_are_held, mm)
+    s.invariant(lists_one, mm, vm.mmu_notifier.hlist)
+    s.invariant(count_is_open_invalidations, vm, mm)
     s.final(lru_is_empty)
     s.reachable(fault_is_retried)
     if not Hv.holds_mmu_lock:

@@ -17,7 +17,7 @@ from __future__ import annotations
 from lastput.kernel.exit import do_exit
 from lastput.kernel.file import exit_files
 from lastput.kernel.fork import mmput
-from lastput.kernel.fs_types import file, files_struct
+from lastput.kernel.fs_types import files_struct
 from lastput.kernel.mm_types import Mm, mm_struct
 from lastput.kernel.mmu_notifier import Notifiers
 from lastput.kernel.sched import task_struct
@@ -25,10 +25,11 @@ from lastput.kernel.task_work import exit_task_work
 from lastput.kernel.vmscan import shrink_active_list
 from lastput.kvm.arm64.kvm_host import Arm
 from lastput.kvm.arm64.pgtable import Stage2
-from lastput.kvm.kvm_host import Kvm, kvm, vm_list
+from lastput.kvm.kvm_host import Kvm
 from lastput.kvm.witness import witness
 from lastput.lang import NULL, Setup, option, options, ptr, scenario
 from lastput.study.age_vs_exit import lru_is_empty, release_runs_twice, vm_is_gone
+from lastput.study.kvm_invariants import watch
 from lastput.study.vmm import VM_FD, boot, task
 
 
@@ -65,38 +66,6 @@ def both_release() -> bool:
     return witness.exit_inside and witness.destroy_inside
 
 
-def vm_references_count(vm: ptr[kvm], vm_file: ptr[file]) -> bool:
-    """users_count is the one reference of the VM's file, until release has put it: nobody adds to 0.
-
-    While the VM is in vm_list it has not freed anything yet, and its file is not freed either. A file
-    without references has its release, which puts the VM, pending or under way.
-    """
-    if witness.destroying:
-        return vm.users_count.counter == 0
-    if not vm_list.first:
-        return True
-    users = vm.users_count.counter
-    if vm_file.f_count.counter > 0:
-        return users == 1
-    return users == 0 or users == 1
-
-
-def mm_references_count(mm: ptr[mm_struct]) -> bool:
-    """mm_count covers the VM, its registration while nobody unregisters, and all users together.
-
-    A task that exits holds one more for a while; and the one of all users is still held when the last
-    user is gone, until the address space is torn down.
-    """
-    if not vm_list.first and not witness.destroying:
-        return True
-    least = 1
-    if vm_list.first:
-        least = 2
-    if mm.mm_users.counter > 0:
-        least += 1
-    return mm.mm_count.counter >= least and mm.mm_count.counter <= 4
-
-
 def no_unlocked_read() -> bool:
     """P-LOCK: while a release may run, arch.pgd is read under mmu_lock only."""
     return not witness.unlocked
@@ -129,9 +98,8 @@ def release_vs_unregister(s: Setup) -> None:
         s.thread("kswapd", shrink_active_list, task=s.static(task_struct, "task_kswapd"))
     if Arm.free_together:
         s.invariant(no_unlocked_read)
-    if Arm.free_together and Arm.free_reread and not Kvm.vcpus:
-        s.invariant(vm_references_count, vmm.kvm, vmm.vm_file)
-        s.invariant(mm_references_count, vmm.mm)
+    if Arm.free_together and Arm.free_reread:
+        watch(s, vmm, tasks=1)
     s.final(vm_is_gone)
     s.final(lru_is_empty)
     s.reachable(both_release)

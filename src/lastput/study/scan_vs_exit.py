@@ -16,7 +16,8 @@ from lastput.kernel.mmu_notifier import mmu_notifier_unregister
 from lastput.kernel.mmu_notifier_types import Notifiers
 from lastput.kernel.sched import task_struct
 from lastput.lang import NULL, Setup, ghost, option, options, ptr, scenario, static, struct
-from lastput.study.mirror import Mirror, device_access, mirror, mirror_fault
+from lastput.study.invariants import listed_pages_are_held, lists_one
+from lastput.study.mirror import Mirror, device_access, entries_are_counted, mirror, mirror_fault
 from lastput.study.mirrored import populate, start_mirror, start_mm
 
 
@@ -104,6 +105,9 @@ def scan_vs_exit(s: Setup) -> None:
     s.thread("owner", owner, device, mm, task=s.static(task_struct, "task_owner", mm=mm))
     s.thread("sibling", sibling, mm, task=s.static(task_struct, "task_sibling", mm=mm))
     s.thread("scanner", scanner, task=s.static(task_struct, "task_scanner"))
+    s.invariant(listed_pages_are_held)
+    s.invariant(lists_one, mm, device.mmu_notifier.hlist)
+    s.invariant(entries_are_counted, device)
     s.reachable(scanner_merges)
     s.reachable(scanner_comes_too_late)
     s.reachable(last_user_waits)

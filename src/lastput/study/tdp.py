@@ -34,6 +34,7 @@ from lastput.kvm.v6.tdp.roots import root_of
 from lastput.kvm.v6.witness import witness6
 from lastput.lang import NULL, Setup, option, options, ptr, scenario
 from lastput.lang.options import Value
+from lastput.study.v6_invariants import watch
 from lastput.study.v6_vmm import VM_FD, boot, kernel_task, task
 
 
@@ -177,6 +178,8 @@ def unmap_vs_fast_zap(s: Setup) -> None:
     s.thread("vmm", slot_thread, task=task(s, "vmm", made))
     s.thread("truncate", truncate, made.mm.mmap.anon_vma, task=kernel_task(s, "truncate"))
     s.thread("rcu", rcu_callbacks, task=kernel_task(s, "rcu"), daemon=True)
+    if Tdp.put_frees:
+        watch(s, made, others=1)
     s.final(vm_is_gone)
     s.reachable(unmapping_meets_an_invalid_root)
     if not Kvm6.vcpus:
@@ -199,6 +202,7 @@ def age_vs_exit(s: Setup) -> None:
     s.thread("vmm", main_thread, task=task(s, "vmm", made))
     s.thread("kswapd", kswapd, task=kernel_task(s, "kswapd"))
     s.thread("rcu", rcu_callbacks, task=kernel_task(s, "rcu"), daemon=True)
+    watch(s, made, others=1)
     s.final(vm_is_gone)
     s.reachable(ageing_finds_the_page_young)
     s.reachable(ageing_runs_beside_release)

@@ -22,6 +22,7 @@ from lastput.kvm.arm64.pgtable import Stage2
 from lastput.kvm.kvm_host import Kvm
 from lastput.kvm.witness import witness
 from lastput.lang import Setup, ghost, ptr, scenario, static, struct
+from lastput.study.kvm_invariants import watch
 from lastput.study.vmm import boot, task
 
 
@@ -78,5 +79,6 @@ def test_young(s: Setup) -> None:
         vmm.mm.pte[i].young = False
     s.thread("vmm", vmm_task, task=task(s, "vmm", vmm))
     s.thread("khugepaged", khugepaged, vmm.mm, task=s.static(task_struct, "task_khugepaged"))
+    watch(s, vmm, tasks=1)
     s.reachable(guest_access_is_seen)
     s.reachable(scan_comes_too_late)

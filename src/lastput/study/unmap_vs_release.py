@@ -25,6 +25,7 @@ from lastput.kvm.kvm_host import Kvm
 from lastput.kvm.witness import witness
 from lastput.lang import Setup, option, options, ptr, scenario
 from lastput.study.age_vs_exit import lru_is_empty, vm_is_gone
+from lastput.study.kvm_invariants import watch
 from lastput.study.vmm import VM_FD, Vmm, boot, task
 
 
@@ -93,6 +94,7 @@ def unmap_vs_release(s: Setup) -> None:
     mapping = back_with_file(s, vmm)
     s.thread("vmm", main_thread, task=task(s, "vmm", vmm))
     s.thread("punch", punch_hole, mapping, task=s.static(task_struct, "task_punch"))
+    watch(s, vmm, tasks=1)
     s.final(vm_is_gone)
     s.final(lru_is_empty)
     s.reachable(unmap_meets_release)

@@ -28,6 +28,7 @@ from lastput.kernel.users.amdkfd import (
 )
 from lastput.kernel.workqueue import worker, workqueue_struct
 from lastput.lang import Setup, option, options, ptr, scenario
+from lastput.study.invariants import hlist_is_whole, listed_pages_are_held
 from lastput.study.users_mm import has_intervals, insert, process, task
 
 
@@ -59,6 +60,13 @@ def a_callback_finds_the_process_gone() -> bool:
     return witness.ignored
 
 
+def range_is_listed(svms: ptr[svm_range_list], mm: ptr[mm_struct]) -> bool:
+    """A range that the driver has is in the tree of its address space, alone. That it holds."""
+    if not svms.list or mm.mmu_notifier_mm.lock.owner != 0:
+        return True
+    return hlist_is_whole(mm.mmu_notifier_mm.itree, 1)
+
+
 @scenario(
     name="users/amdkfd",
     variants={
@@ -84,6 +92,8 @@ def amdkfd(s: Setup) -> None:
     svms.list = prange
     prange.pte = mm.pte[0].page
     prange.pte.secondary += 1
+    s.invariant(listed_pages_are_held)
+    s.invariant(range_is_listed, svms, mm)
     s.thread("owner", owner, mm, svms, task=task(s, "owner", mm))
     if Gpu.reclaims:
         s.thread("reclaim", reclaim, mm.mmap.anon_vma, task=task(s, "reclaim"))

@@ -14,6 +14,7 @@ from lastput.kernel.mmu_notifier import Notifiers, mmu_notifier, mmu_notifier_op
 from lastput.kernel.mmu_notifier_get import GetPut, find_get_mmu_notifier, mmu_notifier_put
 from lastput.kernel.srcu import srcu_callbacks
 from lastput.lang import Setup, container_of, ghost, kfree, ptr, scenario, static, struct
+from lastput.study.invariants import hlist_is_whole, listed_pages_are_held
 from lastput.study.users_mm import process, register, task
 
 
@@ -76,6 +77,13 @@ def the_notifier_is_shared() -> bool:
     return seen.shared
 
 
+def list_is_whole(mm: ptr[mm_struct]) -> bool:
+    """While a task of the process has the notifier, the list has it alone, or, once it is put, nothing."""
+    if not seen.shared or mm.mmu_notifier_mm.lock.owner != 0:
+        return True
+    return hlist_is_whole(mm.mmu_notifier_mm.list, 1 if mm.mmu_notifier_mm.list.first else 0)
+
+
 @scenario(
     name="users/get-put",
     variants={"v7.3": {}},
@@ -99,4 +107,6 @@ def get_put(s: Setup) -> None:
     s.thread("opener", opener, mm, ops, task=task(s, "opener", mm))
     s.thread("balloon", balloon, mm, task=task(s, "balloon", mm))
     s.thread("srcu", srcu_callbacks, srcu, daemon=True, task=task(s, "srcu"))
+    s.invariant(listed_pages_are_held)
+    s.invariant(list_is_whole, mm)
     s.reachable(the_notifier_is_shared)

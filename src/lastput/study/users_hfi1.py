@@ -22,6 +22,7 @@ from lastput.kernel.users.hfi1 import (
     pin_vector_pages,
 )
 from lastput.lang import Setup, ghost, option, options, ptr, scenario, static, struct
+from lastput.study.invariants import hlist_is_whole, is_hashed, listed_pages_are_held
 from lastput.study.users_mm import process, register, task
 
 
@@ -74,6 +75,23 @@ def the_file_outlives_the_process() -> bool:
     return seen.closing_alone
 
 
+def pinned_page_is_accounted(handler: ptr[mmu_rb_handler]) -> bool:
+    """While the file is open, the page in the tree is held and on the account, and the list is whole."""
+    if opened.f_count.counter == 0:
+        return True
+    mm = handler.mm
+    whole = mm.mmu_notifier_mm.lock.owner != 0 or hlist_is_whole(mm.mmu_notifier_mm.list, registered(handler))
+    found = handler.root
+    if found:
+        return whole and found._refcount.counter > 0 and mm.pinned_vm > 0
+    return whole
+
+
+def registered(handler: ptr[mmu_rb_handler]) -> int:
+    """Notifiers in the list: the one, until the end of the address space has unhashed it."""
+    return 1 if is_hashed(handler.mn.hlist) else 0
+
+
 @scenario(
     name="users/hfi1",
     variants={
@@ -97,4 +115,6 @@ def hfi1(s: Setup) -> None:
     if Senders.zaps:
         s.thread("balloon", balloon, owner, task=task(s, "balloon", owner))
     s.pool(page, 2 * Senders.zaps)
+    s.invariant(listed_pages_are_held)
+    s.invariant(pinned_page_is_accounted, handler)
     s.reachable(the_file_outlives_the_process)

@@ -9,7 +9,7 @@ One driver by default; also checked with two, and with `pages=2`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from lastput.kernel.fork import mmput
 from lastput.kernel.list import INIT_LIST_HEAD, list_add
@@ -43,7 +43,9 @@ from lastput.lang import (
     scenario,
     static,
     struct,
+    upto,
 )
+from lastput.study.invariants import list_is_whole, listed_pages_are_held
 from lastput.study.users_mm import process, register, task
 
 
@@ -71,6 +73,8 @@ class device_witness:
     """The release operation of a mirror runs."""
     syncing: ghost[bool]
     """A mirror is told of an invalidation."""
+    mirroring: ghost[Annotated[int, upto(2)]]
+    """Drivers that have not begun to unregister."""
 
 
 seen = static(device_witness)
@@ -104,6 +108,7 @@ def device_release(mirror: ptr[hmm_mirror]) -> None:
 def driver(dev: ptr[device]) -> None:
     """A driver is done with the process: it stops the device, and then the mirroring."""
     unmap(dev, 0, Mm.pages)
+    seen.mirroring -= 1
     hmm_mirror_unregister(dev.mirror)
     kfree(dev)
 
@@ -124,6 +129,19 @@ def a_mirror_is_released() -> bool:
 
 def a_mirror_is_synced() -> bool:
     return seen.syncing
+
+
+def mirrors_hold_hmm(hmm: ptr[hmm]) -> bool:
+    """struct hmm has a reference for each mirror, and one for each callback at most; its list is whole.
+
+    It may be freed once the last driver has begun to unregister.
+    """
+    if seen.mirroring == 0:
+        return True
+    references = hmm.kref.refs.counter
+    if references < seen.mirroring or references > Mirrors.drivers + 2:
+        return False
+    return hmm.mirrors_sem.writer != 0 or list_is_whole(hmm.mirrors)
 
 
 def make_hmm(s: Setup, mm: Any) -> Any:
@@ -181,6 +199,9 @@ def mirrors(s: Setup) -> None:
     s.thread("exit", mmput, mm, task=task(s, "exit", mm))
     if Hmm.free_by_srcu:
         s.thread("srcu", srcu_callbacks, srcu, daemon=True, task=task(s, "srcu"))
+    seen.mirroring = Mirrors.drivers
+    s.invariant(listed_pages_are_held)
+    s.invariant(mirrors_hold_hmm, found)
     s.reachable(a_callback_bails_out)
     s.reachable(a_mirror_is_synced)
     if Mirrors.releases:

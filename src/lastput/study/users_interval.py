@@ -38,6 +38,7 @@ from lastput.kernel.users.driver import (
 )
 from lastput.kernel.vmscan import pick
 from lastput.lang import Setup, option, options, ptr, scenario, static, struct
+from lastput.study.invariants import hlist_is_whole, listed_pages_are_held
 from lastput.study.users_mm import has_intervals, insert, process, task
 
 
@@ -118,8 +119,22 @@ def insertion_is_put_off() -> bool:
     return interval_witness.insertion_put_off
 
 
-def expect(s: Setup) -> None:
-    """What must be seen to happen, if every part is in place."""
+def interval_is_listed(mm: ptr[mm_struct]) -> bool:
+    """While the device is open its interval is in the tree, alone, and invalidations under way are counted.
+
+    A registered interval holds an mm_count. exit_mmap invalidates once more, and is no change of entries.
+    """
+    if opened.f_count.counter == 0 or mm.mmu_notifier_mm.lock.owner != 0:
+        return True
+    under_way = mm.mmu_notifier_mm.active_invalidate_ranges
+    return under_way <= mm.changing + 1 and hlist_is_whole(mm.mmu_notifier_mm.itree, 1)
+
+
+def expect(s: Setup, mm: Any) -> None:
+    """What must hold, and what must be seen to happen, if every part is in place."""
+    s.invariant(listed_pages_are_held)
+    if not Mirror.opens:
+        s.invariant(interval_is_listed, mm)
     s.reachable(fault_maps)
     s.reachable(fault_is_retried)
     s.reachable(fault_waits)
@@ -165,4 +180,4 @@ def interval(s: Setup) -> None:
         else:
             s.thread(f"balloon{i}", balloon, mm, task=task(s, f"balloon{i}", mm))
     s.pool(page, 1 + Mirror.zaps)
-    expect(s)
+    expect(s, mm)

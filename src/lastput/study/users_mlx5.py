@@ -26,6 +26,7 @@ from lastput.kernel.users.mlx5_odp import (
 )
 from lastput.kernel.workqueue import worker, workqueue_struct
 from lastput.lang import NULL, Setup, option, options, ptr, scenario
+from lastput.study.invariants import listed_pages_are_held
 from lastput.study.users_mm import has_intervals, insert, process, task
 
 
@@ -99,6 +100,7 @@ def mlx5(s: Setup) -> None:
     else:
         mr = make_region(s, "mr", mm, NULL)
         s.thread("dereg", dereg, mr, mm, task=task(s, "dereg", mm))
+    s.invariant(listed_pages_are_held)
     s.thread("balloon", balloon, mm, task=task(s, "balloon", mm))
     if Mlx5.revoke_locked and Mlx5.drops_parent:
         s.reachable(the_region_is_revoked_first)

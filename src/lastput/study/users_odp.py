@@ -16,6 +16,7 @@ from lastput.kernel.mm_types import Mm, mm_struct
 from lastput.kernel.mmu_notifier import Notifiers, mmu_notifier_ops
 from lastput.kernel.rwsem import Rwsem
 from lastput.kernel.users.odp import (
+    UMEMS,
     Odp,
     ib_ucontext,
     ib_ucontext_per_mm,
@@ -27,6 +28,7 @@ from lastput.kernel.users.odp import (
 )
 from lastput.kernel.vmscan import pick
 from lastput.lang import NULL, Setup, ghost, kfree, ptr, scenario, static, struct
+from lastput.study.invariants import listed_pages_are_held
 from lastput.study.users_mm import process, register, task
 
 
@@ -73,6 +75,20 @@ def one_comes_while_one_goes() -> bool:
     return seen.releasing and seen.registering
 
 
+def regions_are_counted(context: ptr[ib_ucontext]) -> bool:
+    """What the regions share counts at least those in its tree, while nobody changes tree or count."""
+    per_mm = context.per_mm
+    if not per_mm or per_mm.umem_rwsem.writer != 0 or context.per_mm_list_lock.owner != 0:
+        return True
+    regions = 0
+    for i in range(UMEMS):
+        if per_mm.umem_tree[i]:
+            regions += 1
+    if Odp.unlocked:
+        return regions <= per_mm.odp_mrs_count and per_mm.odp_mrs_count > 0
+    return regions == per_mm.odp_mrs_count
+
+
 def make_per_mm(s: Setup, name: str, mm: Any, ops: Any) -> Any:
     """What regions of the process share; embedded in its context before Linux 5.0, and never freed."""
     made = (
@@ -114,4 +130,6 @@ def odp(s: Setup) -> None:
     s.thread("dereg", dereg, first, mm, task=task(s, "dereg", mm))
     s.thread("reg", reg, second, mm, task=task(s, "reg", mm))
     s.thread("balloon", balloon, mm, task=task(s, "balloon", mm))
+    s.invariant(listed_pages_are_held)
+    s.invariant(regions_are_counted, context)
     s.reachable(one_comes_while_one_goes)

@@ -16,6 +16,7 @@ from lastput.kernel.mmu_notifier import (
 )
 from lastput.kernel.users.sva import Sva, arm_smmu_mm_invalidate_range, cmdq
 from lastput.lang import Setup, option, options, ptr, scenario
+from lastput.study.invariants import lists_one
 from lastput.study.users_mm import register, task
 
 
@@ -51,6 +52,8 @@ def sva(s: Setup) -> None:
     ops = s.static(
         mmu_notifier_ops, "arm_smmu_mmu_notifier_ops", invalidate_range=arm_smmu_mm_invalidate_range
     )
-    register(mm, s.static(mmu_notifier, "smmu_mn"), ops)
+    mn = s.static(mmu_notifier, "smmu_mn")
+    register(mm, mn, ops)
+    s.invariant(lists_one, mm, mn.hlist)
     s.thread("unmapper", unmapper, mm, task=task(s, "unmapper", mm))
     s.reachable(commands_are_issued)

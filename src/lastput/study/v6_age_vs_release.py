@@ -22,6 +22,7 @@ from lastput.kvm.v6.kvm_host import vm_list
 from lastput.kvm.v6.options import Kvm6
 from lastput.kvm.v6.witness import witness6
 from lastput.lang import Setup, option, options, scenario
+from lastput.study.v6_invariants import watch
 from lastput.study.v6_versions import V6_1, V6_12, V7_3, with_
 from lastput.study.v6_vmm import boot, kernel_task, task
 
@@ -109,4 +110,5 @@ def age_vs_release(s: Setup) -> None:
         s.reachable(ageing_finds_the_page_young)
         s.reachable(ageing_runs_after_release)
         s.reachable(release_runs_beside_ageing)
+    watch(s, made, others=threads)
     s.final(vm_is_gone)

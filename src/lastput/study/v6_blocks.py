@@ -32,6 +32,7 @@ from lastput.kvm.v6.options import Kvm6
 from lastput.kvm.v6.witness import witness6
 from lastput.lang import Setup, ptr, scenario
 from lastput.study.v6_arch import map_page
+from lastput.study.v6_invariants import watch
 from lastput.study.v6_versions import V6_1, V7_3
 from lastput.study.v6_vmm import Vmm, boot, kernel_task, task
 
@@ -128,6 +129,7 @@ def table_vs_walk(s: Setup) -> None:
     if not Arm6.free_at_once:
         s.thread("rcu", rcu_callbacks, task=kernel_task(s, "rcu"), daemon=True)
         s.reachable(walk_meets_unlinked_table)
+    watch(s, made, others=2)
     s.final(vm_is_gone)
 
 
@@ -148,5 +150,6 @@ def vma_vs_fault(s: Setup) -> None:
     s.thread("remapper", remapper, task=task(s, "remapper", made))
     s.pool(page, 2)
     s.pool(table_page, 1)
+    watch(s, made, others=2)
     s.final(vm_is_gone)
     s.reachable(fault_is_retried)

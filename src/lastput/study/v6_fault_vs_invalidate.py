@@ -24,6 +24,7 @@ from lastput.kvm.v6.kvm_main import kvm_vcpu_ioctl_run
 from lastput.kvm.v6.options import Kvm6
 from lastput.kvm.v6.witness import witness6
 from lastput.lang import Setup, option, options, scenario
+from lastput.study.v6_invariants import watch
 from lastput.study.v6_versions import V6_1, V6_12, V7_3, with_
 from lastput.study.v6_vmm import boot, task, vcpu_fd
 
@@ -100,6 +101,7 @@ def fault_vs_invalidate(s: Setup) -> None:
     s.pool(page, 2 * Kvm6.vcpus)
     s.pool(table_page, 2 * Kvm6.touches * Kvm6.vcpus)
     s.invariant(vcpus_have_stage2)
+    watch(s, made, others=threads)
     s.final(vm_is_gone)
     s.reachable(fault_is_retried)
     if Kvm6.vcpus == 2 and Arm6.shared_faults:

@@ -28,6 +28,7 @@ from lastput.kvm.v6.memslots import kvm_set_memslot
 from lastput.kvm.v6.options import Kvm6
 from lastput.kvm.v6.witness import witness6
 from lastput.lang import Setup, option, options, ptr, scenario
+from lastput.study.v6_invariants import watch
 from lastput.study.v6_versions import V6_1, V7_3, with_
 from lastput.study.v6_vmm import VM_FD, boot, memslots, task
 
@@ -129,4 +130,5 @@ def change_slots(s: Setup) -> None:
         s.thread("updater", updater, new, task=task(s, "updater", made))
         if Kvm6.memslot_update == "count":
             s.reachable(update_waits)
+    watch(s, made, others=2)
     s.final(vm_is_gone)

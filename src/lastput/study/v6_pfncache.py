@@ -21,6 +21,7 @@ from lastput.kvm.v6.options import Kvm6
 from lastput.kvm.v6.pfncache import kvm_gpc_refresh, kvm_gpc_use
 from lastput.kvm.v6.witness import witness6
 from lastput.lang import Setup, option, options, ptr, scenario
+from lastput.study.v6_invariants import watch
 from lastput.study.v6_versions import V6_1, with_
 from lastput.study.v6_vmm import boot, task
 
@@ -93,6 +94,7 @@ def cache_vs_invalidate(s: Setup) -> None:
         s.thread("user", user, made.kvm, task=task(s, "user", made))
     s.thread("balloon", balloon, task=task(s, "balloon", made))
     s.pool(page, 2)
+    watch(s, made, others=threads)
     s.final(vm_is_gone)
     s.reachable(cache_is_used)
     s.reachable(refresh_is_retried)

@@ -29,6 +29,7 @@ from lastput.kvm.v6.kvm_host import vm_list
 from lastput.kvm.v6.options import Kvm6
 from lastput.kvm.v6.witness import witness6
 from lastput.lang import Setup, option, options, ptr, scenario
+from lastput.study.v6_invariants import watch
 from lastput.study.v6_versions import V6_1, V6_12, V7_3, with_
 from lastput.study.v6_vmm import VM_FD, boot, kernel_task, task
 
@@ -146,6 +147,7 @@ def unmap_vs_release(s: Setup) -> None:
         s.thread("closer", closer, task=task(s, "closer", made))
     if Unmap6.passes:
         s.thread("kswapd", kswapd, task=kernel_task(s, "kswapd"))
+    watch(s, made, others=threads + reaper)
     s.final(vm_is_gone)
     s.reachable(unmap_meets_release)
     s.reachable(unmap_after_release)

@@ -23,6 +23,7 @@ from lastput.kvm.v6.kvm_host import kvm_memslots, vm_list
 from lastput.kvm.v6.options import Kvm6
 from lastput.kvm.v6.witness import witness6
 from lastput.lang import Setup, option, options, ptr, scenario
+from lastput.study.v6_invariants import watch_registered
 from lastput.study.v6_memslots import kvm_vm_ioctl_set_memory_region
 from lastput.study.v6_versions import V6_1, with_
 from lastput.study.v6_vmm import VM_FD, boot, memslots, task
@@ -108,6 +109,7 @@ def register_vs_invalidate(s: Setup) -> None:
     new = memslots(s, "new_memslots", used=1)
     s.thread("scanner", scanner, task=task(s, "scanner", made))
     s.thread("creator", creator, new, task=task(s, "creator", made))
+    watch_registered(s, made, counts=Pair6.scan_locked)
     s.final(vm_is_gone)
     if Pair6.scan_locked:
         s.invariant(pairs_are_whole)

@@ -30,6 +30,7 @@ from lastput.kvm.kvm_main import fdget, fdput, file_kvm, file_vcpu, kvm_vcpu_ioc
 from lastput.kvm.witness import witness
 from lastput.lang import Setup, option, options, ptr, scenario
 from lastput.study.age_vs_exit import lru_is_empty, vm_is_gone
+from lastput.study.kvm_invariants import watch
 from lastput.study.vmm import VM_FD, Vmm, boot, task, vcpu_fd
 
 
@@ -175,6 +176,7 @@ def vcpu_vs_exit(s: Setup) -> None:
     s.thread("foreign", foreign_process, device, task=hand_over(s, vmm))
     s.pool(pmd_page, 1)
     s.pool(pte_page, 1)
+    watch(s, vmm, tasks=2 if own else 1)
     if Runner.watch != "lock":
         s.invariant(user_has_stage2)
     if Runner.watch != "stage2":

@@ -42,6 +42,8 @@ from lastput.kvm.vfio_group import (
     vfio_group,
 )
 from lastput.lang import NULL, Setup, option, options, ptr, reinterpret, scenario
+from lastput.study.invariants import list_is_whole
+from lastput.study.kvm_invariants import devices_are_listed, watch
 from lastput.study.vmm import VM_FD, Vmm, boot_files, task
 
 GROUP_FD = 0
@@ -119,6 +121,14 @@ def the_group_has_a_vm(group: ptr[vfio_group]) -> bool:
     return told
 
 
+def groups_are_listed(group: ptr[vfio_group], kv: ptr[kvm_vfio]) -> bool:
+    """While the group has a VM, and nobody the device's lock, the device's list of groups is whole.
+
+    The device lets go of its groups before it is freed.
+    """
+    return not group.kvm or kv.lock.owner != 0 or list_is_whole(kv.group_list)
+
+
 @scenario(
     name="kvm/vfio-group",
     variants={
@@ -141,6 +151,8 @@ def vfio_groups(s: Setup) -> None:
         name = "adder" if i == 0 else f"remover{i}"
         run = adder if i == 0 else remover
         s.thread(name, run, device_file, task=s.static(task_struct, f"task_{name}", files=files))
+    if KvmVfio.add_locked:
+        s.invariant(groups_are_listed, group, reinterpret(kvm_vfio, dev.private))
     s.reachable(the_group_has_a_vm, group)
 
 
@@ -209,4 +221,7 @@ def vfio_close(s: Setup) -> None:
     s.thread("vmm", vmm_thread, task=task(s, "vmm", vmm))
     s.thread("driver", driver_thread, device, task=s.static(task_struct, "task_driver"))
     s.reachable(the_driver_holds_the_last_reference, device)
+    if KvmVfio.release_op:
+        watch(s, vmm, tasks=0, files=2)
+    s.invariant(devices_are_listed, vmm.kvm)
     s.final(vm_is_gone)
