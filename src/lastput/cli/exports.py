@@ -77,6 +77,9 @@ def _write_states(args: argparse.Namespace, path: Path, scenario: Scenario, resu
     except TooMany as error:
         interrupt.settled()
         terminal.complain(f"{path} was not written: {error}.")
+    except MemoryError:
+        interrupt.settled()
+        terminal.complain(f"Out of memory, so {path} is not complete.")
     except KeyboardInterrupt:
         interrupt.settled()
         terminal.complain(f"Interrupted, so {path} is not complete.")

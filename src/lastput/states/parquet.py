@@ -10,7 +10,7 @@ time, besides the state space itself.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ def _state_chunks(space: Space) -> Iterator[list[Any]]:
         yield [
             pa.array(np.arange(ids.start, ids.stop, dtype=np.uint32)),
             pa.array(depths[first : first + len(rows)]),
-            _texts([broken.get(state) for state in ids] if broken else [None] * len(rows)),
+            _texts(broken, ids),
             *(_looked_up(p, [s.path for s in space.stands[t]]) for t, p in enumerate(positions)),
             *(pa.array(p.astype(np.uint16)) for p in positions),
             *(_column(fields.life(placed, rows), "text") for placed in lives),
@@ -128,8 +128,11 @@ def _looked_up(numbers: npt.NDArray[np.integer[Any]], texts: Sequence[str]) -> A
     return pa.DictionaryArray.from_arrays(pa.array(codes[numbers]), pa.array(words, pa.string()))
 
 
-def _texts(found: list[str | None]) -> Any:
-    return pa.array(found, pa.string()).cast(_WORDS)
+def _texts(texts: Mapping[int, str], rows: range) -> Any:
+    """The text of each row that has one; most have none."""
+    if texts.keys().isdisjoint(rows):
+        return pa.nulls(len(rows), _WORDS)
+    return pa.array([texts.get(row) for row in rows], pa.string()).cast(_WORDS)
 
 
 # -- transitions ----------------------------------------------------------------------------------
@@ -141,6 +144,8 @@ def _step_chunks(space: Space) -> Iterator[list[Any]]:
     starts = np.cumsum([0, *(len(one) for one in space.stands)])
     for first in range(0, max(1, len(steps.source)), ROWS):
         part = slice(first, first + ROWS)
+        codes = steps.code[part]
+        broken = {n: space.broken(int(codes[n])) for n in np.flatnonzero(codes >= 0).tolist()}
         source, target, thread = steps.source[part], steps.target[part], steps.thread[part]
         at = _stands(space, source, thread) + starts[thread]
         yield [
@@ -152,7 +157,7 @@ def _step_chunks(space: Space) -> Iterator[list[Any]]:
             _looked_up(at, [stand.file for stand in stands]),
             pa.array(np.array([stand.line for stand in stands], np.uint32)[at]),
             _looked_up(at, [stand.statement for stand in stands]),
-            _texts([None if code < 0 else space.broken(code) for code in steps.code[part].tolist()]),
+            _texts(broken, range(len(codes))),
         ]
 
 

@@ -28,16 +28,16 @@ class TooMany(Exception):
 
 @dataclass(frozen=True)
 class Steps:
-    """Steps as parallel arrays, by the state that they begin in; `target` is -1 for one that breaks a rule.
+    """Steps as parallel arrays, about in the order of the states that they begin in.
 
-    `code` is the event of such a step, -1 for all others.
+    `target` is -1 for a step that breaks a rule; `code` is its event, and -1 for all others.
     """
 
     source: npt.NDArray[np.uint32]
     target: npt.NDArray[np.int64]
     thread: npt.NDArray[np.uint16]
     choice: npt.NDArray[np.uint16]
-    code: npt.NDArray[np.int64]
+    code: npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class _Search:
             raise TooMany(f"there are more than the {store.count:,} states that fit into memory")
         store.find(expander.rows, made, self.found)
         labels = expander.labels[:made]
-        nothing = np.full(made, -1, np.int64)
+        nothing = np.full(made, -1, np.int32)
         self.parts.append(_steps(first, labels, self.found[:made].copy(), nothing))
         if events:
             self._events(first, expander.events[:events].copy())
@@ -114,20 +114,18 @@ class _Search:
             self.broken.append((first + (label >> 32), code))
         steps = events[~of_state]
         self.parts.append(
-            _steps(first, steps[:, 0], np.full(len(steps), -1, np.int64), steps[:, 1].astype(np.int64))
+            _steps(first, steps[:, 0], np.full(len(steps), -1, np.int64), steps[:, 1].astype(np.int32))
         )
 
     def reached(self, levels: list[int]) -> Reached:
         count, words = self.store.count, self.store.words
         steps = Steps(*(np.concatenate(arrays) for arrays in zip(*map(_arrays, self.parts), strict=True)))
-        order = np.lexsort((steps.choice, steps.thread, steps.source))
-        steps = Steps(*(array[order] for array in _arrays(steps)))
         states = self.store.states[: count * words].reshape(count, words)
         return Reached(states, levels, steps, sorted(self.broken))
 
 
 def _steps(
-    first: int, labels: npt.NDArray[np.uint64], target: npt.NDArray[np.int64], code: npt.NDArray[np.int64]
+    first: int, labels: npt.NDArray[np.uint64], target: npt.NDArray[np.int64], code: npt.NDArray[np.int32]
 ) -> Steps:
     source = (labels >> np.uint64(32)).astype(np.uint32) + np.uint32(first)
     choice = (labels & np.uint64(0xFFFF)).astype(np.uint16)
