@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     walk = _walk(args)
     try:
         if args.tui:
-            _in_terminal(walk)
+            _in_terminal(walk, None if args.save is None else Path(args.save))
         else:
             _page(walk, port, args.open)
     finally:
@@ -93,13 +93,17 @@ def _page(walk: Walk, port: int, show: bool) -> None:
             terminal.complain("")
 
 
-def _in_terminal(walk: Walk) -> None:
+def _in_terminal(walk: Walk, save: Path | None) -> None:
+    from multiprocessing import resource_tracker
+
     from lastput.explore.tui import Terminal
 
     for stream in (sys.stdin, sys.stdout):
         if stream is None or not stream.isatty():
             raise UsageError("--tui needs a terminal: without it, explore serves a page")
-    Terminal(walk).run()
+    interrupt.raising()
+    resource_tracker.ensure_running()  # it wants the real standard error, which Textual takes away
+    Terminal(walk, save).run()
 
 
 def _save(walk: Walk, path: Path) -> None:

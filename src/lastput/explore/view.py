@@ -15,7 +15,7 @@ from lastput.explore.steps import Option
 from lastput.explore.walk import Walk
 from lastput.report.html.scene_data import contents_value, thing_value
 from lastput.report.interleaving import Line, note
-from lastput.result import Frame, Step, Violation
+from lastput.result import Frame, Source, Step, Violation
 
 
 class View:
@@ -86,18 +86,24 @@ class View:
             "touched": [list(cell) for cell in found.touched],
             "allocated": sorted(found.allocated),
             "released": sorted(found.released),
-            "used": sorted(found.used | self._next(here) | _pointed(found)),
+            "used": sorted(used(here, self.objects)),
         }
 
-    def _next(self, here: Place) -> set[int]:
-        """The objects that a step from here would touch."""
-        places = [
-            self.objects.place(access.address)
-            for option in here.options
-            for access in option.accesses
-            if not access.silent and access.kind in ("load", "store", "alloc", "free")
-        ]
-        return {place[0] for place in places if place is not None}
+
+def used(here: Place, objects: Objects) -> set[int]:
+    """The objects that the path has touched or a step from here would touch, and what those point to."""
+    return {*here.picture.used, *_next(here, objects), *_pointed(here.picture)}
+
+
+def _next(here: Place, objects: Objects) -> set[int]:
+    """The objects that a step from here would touch."""
+    places = [
+        objects.place(access.address)
+        for option in here.options
+        for access in option.accesses
+        if not access.silent and access.kind in ("load", "store", "alloc", "free")
+    ]
+    return {place[0] for place in places if place is not None}
 
 
 def chosen(option: Option, options: Sequence[Option]) -> str:
@@ -144,6 +150,16 @@ def _violation(found: Violation) -> dict[str, Any]:
 _source_of = functools.cache(function_source)
 
 
+def function_at(session: Session, frame: Frame) -> Source | None:
+    """The text of the function that a frame is of; None if there is none."""
+    for function in session.program.by_original:
+        if function.__name__ == frame.function:
+            source = _source_of(function)
+            if source.file == frame.file and 0 <= frame.line - source.line < len(source.lines):
+                return source
+    return None
+
+
 class _Frames:
     """Frames of call stacks as the scripts of a violation's page have them: by number, with their source."""
 
@@ -161,11 +177,8 @@ class _Frames:
         return list(range(first, len(self.found)))
 
     def _source(self, frame: Frame) -> int:
-        for function in self.session.program.by_original:
-            if function.__name__ == frame.function:
-                source = _source_of(function)
-                if source.file == frame.file and 0 <= frame.line - source.line < len(source.lines):
-                    value = {"file": source.file, "line": source.line, "lines": source.lines}
-                    self.sources.append(value)
-                    return len(self.sources) - 1
-        return -1
+        source = function_at(self.session, frame)
+        if source is None:
+            return -1
+        self.sources.append({"file": source.file, "line": source.line, "lines": source.lines})
+        return len(self.sources) - 1

@@ -11,7 +11,7 @@ from lastput.result import Violation
 def path_report(scenario: str, variant: str, path: Violation, *, full: bool = False) -> str:
     """The report of a path (`lastput.evidence.trace.path_of`), ending in a newline."""
     size = f"{plural(len(path.steps), 'step')}, {plural(path.switches, 'context switch')}"
-    lines = [f"{scenario}, variant {variant}: a path of {size} that breaks no rule"]
+    lines = [f"{scenario}, variant {variant}: no rule is broken", f"  A path of {size}."]
     for task in path.tasks:
         lines += ["", *task_lines(path, task)]
     if path.steps:

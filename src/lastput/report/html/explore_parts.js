@@ -109,6 +109,6 @@ lastput.parts.said = (state) => {
     return `Searching for ${what}: ${Math.round(state.searching.seconds)} s. Esc gives up.`;
   }
   const at = state.path.length === 1 ? "1 step" : state.path.length + " steps";
-  const over = state.options.length || state.violations.length || state.bound ? "" : " Nothing more can be done: no rule is broken.";
-  return (state.said ? state.said + ". " : "") + at + " taken." + over;
+  const over = state.options.length || state.violations.length || state.bound ? "" : ", nothing more can be done: no rule is broken";
+  return (state.said ? state.said + " - " : "") + at + " taken" + over;
 };
