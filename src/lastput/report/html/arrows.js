@@ -26,7 +26,7 @@ lastput.arrows.draw = (container, things, view) => {
 
 // From the edge of a chip to the nearer edge of a box's head, with a point at its end.
 lastput.arrows.curve = (origin, from, to) => {
-  const a = from.getBoundingClientRect();
+  const a = (from.closest(".chain") || from).getBoundingClientRect(); // a list is left at its end
   const b = to.getBoundingClientRect();
   const y1 = (a.top + a.bottom) / 2 - origin.top;
   const y2 = (b.top + b.bottom) / 2 - origin.top;

@@ -4,11 +4,13 @@
 lastput.lists = {};
 
 lastput.lists.IS_NEXT = /(^|[._])next$/;
+lastput.lists.IS_BACK = /(^|[._])p?prev$/;
 lastput.lists.LONGEST = 12;
 
 // The list that begins at a cell: {nodes: [{thing, cell}], ring, end}; null if it begins none.
 lastput.lists.chain = (things, view, thing, cell) => {
   const path = things[thing].cells[cell][0];
+  if (lastput.lists.IS_BACK.test(path)) return null;
   const inside = lastput.lists.IS_NEXT.test(path);
   if (inside && !lastput.lists.isHead(things, view, thing, cell)) return null;
   const nodes = [];
@@ -36,15 +38,19 @@ lastput.lists.next = (things, thing, cell) => {
   return own < 0 ? null : own;
 };
 
-// In a ring of next pointers the head is the one that is unlike the others.
+// In a ring of next pointers the head is the one that is unlike the others; of two, the one that is in no pool.
 lastput.lists.isHead = (things, view, thing, cell) => {
   const like = (other, at) => things[other].struct + "." + things[other].cells[at][0];
   const seen = [like(thing, cell)];
+  const members = [];
   let content = view.contents[thing][cell];
   for (let turns = 0; turns < lastput.lists.LONGEST && Array.isArray(content); turns += 1) {
-    if (content[1] === thing && content[2] === cell) return seen.length === 1 || lastput.lists.isOdd(seen);
+    if (content[1] === thing && content[2] === cell) {
+      return seen.length === 1 || (lastput.lists.isOdd(seen) && lastput.lists.isFirst(things, thing, members));
+    }
     if (!lastput.lists.IS_NEXT.test(things[content[1]].cells[content[2]][0])) return false;
     seen.push(like(content[1], content[2]));
+    members.push(content[1]);
     if (!view.contents[content[1]]) return false;
     content = view.contents[content[1]][content[2]];
   }
@@ -52,3 +58,9 @@ lastput.lists.isHead = (things, view, thing, cell) => {
 };
 
 lastput.lists.isOdd = ([first, ...others]) => !others.includes(first) && new Set(others).size === 1;
+
+lastput.lists.isFirst = (things, thing, [other, ...more]) => {
+  if (more.length) return true;
+  const [mine, its] = [thing, other].map((number) => things[number].name.includes("#"));
+  return mine === its ? thing < other : its;
+};

@@ -11,7 +11,8 @@ from lastput.result import Task, Violation
 
 def head(violation: Violation) -> str:
     """What the kernel would print: the headline, a call trace per task, where the object came from."""
-    cards = [_card(lines) for lines in (oops.waiting(violation), oops.victim_lines(violation)) if lines]
+    first = [_card(lines) for lines in [oops.waiting(violation)] if lines]
+    last = [_card(lines) for lines in [oops.victim_lines(violation)] if lines]
     tasks = [_task(violation, task) for task in oops.order(violation)] if violation.steps else []
     words = "\n".join(oops.headline(violation, style=Style()))
     size = f"{plural(len(violation.steps), 'step')}, {plural(violation.switches, 'context switch')}"
@@ -20,7 +21,7 @@ def head(violation: Violation) -> str:
     )
     return (
         f'<pre class="headline">{escape(words)}</pre>\n'
-        f'<div class="oops">{"".join([*tasks[:1], *cards, *tasks[1:]])}</div>\n{told}\n'
+        f'<div class="traces">{"".join([*first, *tasks, *last])}</div>\n{told}\n'
     )
 
 

@@ -25,7 +25,7 @@ def results_page(results: Sequence[Result]) -> str:
     return page(
         title,
         about + body,
-        data={"violations": {key: violation_data(violation) for key, violation in found.items()}},
+        data={"violations": {key: violation_data(found[key]) for key in found}} if found else None,
         scripts=SCRIPTS if found else (),
         styles=STYLES,
     )

@@ -9,27 +9,33 @@ lastput.source.CALLS = 4;
 // The frames that `task` stands in after step `number`: of the step just taken, or of its next one.
 lastput.source.frames = (violation, task, number) => {
   const step = violation.steps[number - 1];
+  if (lastput.source.isBlocked(violation, task, number)) return violation.tasks[task].frames;
   if (step && step.thread === task) return step.frames;
   const next = violation.steps.slice(number).find((later) => later.thread === task);
   return next ? next.frames : violation.tasks[task].frames;
 };
 
+lastput.source.isBlocked = (violation, task, number) =>
+  number === violation.steps.length && violation.tasks[task].state === "blocked";
+
 lastput.source.draw = (container, violation, number) => {
   const step = violation.steps[number - 1];
   const parts = violation.tasks.map((task, index) => {
     const active = step !== undefined && step.thread === index;
-    return lastput.source.task(violation, task, index, lastput.source.frames(violation, index, number), active);
+    const frames = lastput.source.frames(violation, index, number);
+    const state = lastput.source.isBlocked(violation, index, number) ? "blocked" : active ? "has just run" : "";
+    return lastput.source.task(violation, index, frames, state || (frames.length ? "stands before" : task.state), active);
   });
   container.replaceChildren(...parts);
 };
 
-lastput.source.task = (violation, task, index, frames, active) => {
+lastput.source.task = (violation, index, frames, state, active) => {
   const head = lastput.element(
     "h4",
     {},
     lastput.taskMark(index),
-    " " + task.name + " ",
-    lastput.element("span", { class: "soft" }, active ? "has just run" : frames.length ? "stands before" : task.state),
+    " " + violation.tasks[index].name + " ",
+    lastput.element("span", { class: "soft" }, state),
   );
   const crumbs = lastput.source.path(frames.map((frame) => violation.frames[frame][0]).reverse());
   const code = frames.length ? lastput.source.excerpt(violation, violation.frames[frames[0]], active) : "";
