@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from lastput.checks.kinds import KINDS
 from lastput.evidence.coverage import coverage
+from lastput.evidence.remembered import remember
 from lastput.evidence.source import short
 from lastput.evidence.trace import unreachable, violation_of
 from lastput.host import peak_resident
@@ -59,7 +60,10 @@ def check(
     limits = _limits(max_states, max_memory, timeout)
     began = time.perf_counter()
     world = build_world(scenario, variant, settings or {})
-    return check_world(world, limits, progress=progress, phase=phase, began=began).result
+    result = check_world(world, limits, progress=progress, phase=phase, began=began).result
+    if result.violation is not None:
+        remember(result.violation, world)
+    return result
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ texts in it are fit to be printed: file names are short, values are written as i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -341,3 +341,17 @@ class Result:
     def holds(self) -> bool:
         """True when every interleaving was run and none breaks a rule."""
         return self.verdict == "holds"
+
+    def _repr_html_(self) -> str:
+        """The result's page, for a notebook."""
+        from lastput.report.notebook import markup
+
+        return markup(self)
+
+    def _repr_mimebundle_(
+        self, include: Collection[str] | None = None, exclude: Collection[str] | None = None
+    ) -> dict[str, str]:
+        """Page and report, of which a notebook chooses."""
+        from lastput.report.notebook import bundle
+
+        return bundle(self, include or (), exclude or ())
