@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _ABOUT_COSTS = (
     "Counted from entry to exit of each path, the smallest and the largest over all executions: loads, "
     "stores, branches, atomic operations, locks taken, RCU or SRCU read sections entered, grace periods "
-    "waited for. A page fault does not enter the notifier core and is no row; by construction D5, whose "
-    "test is where an entry is looked up, adds a load and a branch to each lookup of a fault."
+    "waited for. The last two are KVM/arm's whole way through ageing and through a fault that maps a page: "
+    "a fault does not enter the notifier core, but D5's test is where it looks up an entry."
 )
 _ABOUT_PAIRS = (
     "E: exit_mmap calls release. U: mmu_notifier_unregister. A: reclaim ages a page. I: a range is "
