@@ -71,6 +71,13 @@ def outdated(app: Sphinx, *_: object) -> list[str]:
     return [app.config.root_doc]
 
 
+def level_captions(_app: Sphinx, _name: str, _template: str, context: dict[str, object], *_: object) -> None:
+    """Give the headings of the side bar a level, without which screen readers do not know what they are."""
+    tree = str(context.get("furo_navigation_tree", ""))
+    context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
+
+
 def setup(app: Sphinx) -> None:
     app.connect("source-read", add_tree)
     app.connect("env-get-outdated", outdated)
+    app.connect("html-page-context", level_captions, priority=900)  # after the theme
