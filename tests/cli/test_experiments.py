@@ -59,7 +59,7 @@ def test_an_entry_is_found_by_its_commit(cli: Cli) -> None:
         (("corpus", "1000"), "the corpus has no entry 1000: use a commit or one of 1,"),
         (("corpus", "7e5a"), "the corpus has no entry 7e5a"),
         (("corpus", "1", "--jobs", "0"), "--jobs 0: use a number from 1"),
-        (("claims", "C99"), "there is no claim C99: use one of C1,"),
+        (("claims", "C99"), "there is no claim C99: did you mean C9? use one of C1,"),
     ],
 )
 def test_bad_input_is_one_line(cli: Cli, words: tuple[str, ...], said: str) -> None:
@@ -101,7 +101,7 @@ def test_what_is_known_is_printed(cli: Cli, stop_after: Stop, error: BaseExcepti
     done = cli("corpus")
     assert done.status == 3
     assert done.err.startswith("lastput: ")
-    assert done.err.endswith("; what is known so far:\n")
+    assert done.err.endswith(". Known so far:\n")
     assert done.err.count("\n") == 1
     assert done.out.startswith(" 1  7e5a672289c9")
     assert "    after   not run\n" in done.out

@@ -217,7 +217,9 @@ def test_import_is_cheap() -> None:
 def test_list_and_compile(cli: Cli) -> None:
     listed = cli("list")
     assert listed.status == 0
-    assert "kvm/age-vs-exit\n" in listed.out
+    assert "\nkvm/age-vs-exit  " in listed.out
+    assert max(map(len, listed.out.splitlines())) <= 80
+    assert "lastput claims      and designs, hazards, costs and pairs\n" in listed.out
     one = cli("list", "book.py")
     assert "spins=0 (0 to 200)" in one.out
     assert "fixed: locked=1" in one.out

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lastput.study.settle import Settled
 
 
-ENDED = "something ended one of lastput's processes (out of memory? fewer --jobs take less)"
+ENDED = "a process was killed (out of memory? use fewer --jobs)"
 
 
 @dataclass
@@ -100,7 +100,7 @@ def run_all(
             _draw(found, live, processes)
     interrupt.settled()
     if found.stopped:
-        terminal.complain(f"lastput: {found.stopped}; what is known so far:")
+        terminal.complain(f"lastput: {found.stopped}. Known so far:")
     found.missing = len({id(run) for run in runs}) - len(found.by_run)
     found.seconds = time.perf_counter() - began
     return found

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 
 from lastput.cli import exits, target, terminal
 from lastput.lang.options import Option
 from lastput.lang.scenario import Scenario
-from lastput.report.layout import wrapped
+from lastput.report.layout import WIDTH, listing, plural, wrapped
 
 
 def run(args: argparse.Namespace) -> int:
@@ -18,12 +19,31 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _all() -> list[str]:
+    """A line for each scenario, where the terminal is wide enough for it; then what else there is."""
+    known = sorted(target.registered().items())
+    column = max(len(name) for name, _ in known) + 2
+    width = max(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)
     lines: list[str] = []
-    for name, scenario in sorted(target.registered().items()):
-        lines.append(name)
-        lines += wrapped(scenario.title, indent="    ")
-        lines += wrapped(f"variants: {', '.join(scenario.variants)}", indent="    ", hanging="  ")
-    return lines
+    for name, scenario in known:
+        first, *more = wrapped(scenario.title, indent=" " * column, width=width)
+        lines += [name.ljust(column) + first.lstrip(), *more]
+    return [*lines, "", *_besides(len(known))]
+
+
+def _besides(scenarios: int) -> list[str]:
+    """What to type next."""
+    from lastput.cli.tables import TABLES
+    from lastput.study.claims import claims
+    from lastput.study.corpus import entries
+
+    said = (
+        (f"{scenarios} scenarios", "lastput list NAME", "variants and options of one"),
+        ("", "lastput check NAME", "every interleaving"),
+        (plural(len(claims()), "claim"), "lastput claims", f"and {listing(list(TABLES))}"),
+        (plural(len(entries()), "known bug"), "lastput corpus", "before and after their fixes"),
+        ("your own", "lastput new NAME", "a model to begin with, and its test"),
+    )
+    return [f"{what:<14}  {typed:<18}  {why}" for what, typed, why in said]
 
 
 def _one(scenario: Scenario) -> list[str]:

@@ -188,7 +188,7 @@ def _add_compile(commands: argparse._SubParsersAction[Parser]) -> None:
 def _add_list(commands: argparse._SubParsersAction[Parser]) -> None:
     text = "Name the scenarios that come with lastput; for one of them, its variants and options."
     list_ = commands.add_parser(
-        "list", help="name the scenarios, or one's variants and options", description=text, allow_abbrev=False
+        "list", help="what ships; of one scenario, what can be chosen", description=text, allow_abbrev=False
     )
     list_.add_argument("target", metavar="TARGET", nargs="?", help=TARGET)
 

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     rows = [(i + 1, removal, trials[i]) for i, removal in enumerate(whole.removals)]
     drawn = rows if args.html is None else _drawn(subject, rows)
     interrupt.settled()
-    _print(args, whole, rows)
+    _print(args, subject, whole, rows)
     pages.needed(args, subject, whole.result, drawn)
     return exits.INCOMPLETE if any(t.answer == "incomplete" for t in trials) else exits.HOLDS
 
@@ -126,19 +126,20 @@ def _show(args: argparse.Namespace, subject: Subject, whole: Whole) -> int:
     drawn = [] if args.html is None else _drawn(subject, [(number, removal, trial)])
     interrupt.settled()
     if args.json:
-        _print(args, whole, [(number, removal, trial)])
+        _print(args, subject, whole, [(number, removal, trial)])
     else:
         terminal.say(shown((number, removal, trial), style=style_for(sys.stdout), full=args.full))
     pages.needed(args, subject, whole.result, drawn)
     return exits.INCOMPLETE if trial.answer == "incomplete" else exits.HOLDS
 
 
-def _print(args: argparse.Namespace, whole: Whole, rows: list[Row]) -> None:
+def _print(args: argparse.Namespace, subject: Subject, whole: Whole, rows: list[Row]) -> None:
     from lastput.report.needed import table, value
 
     if args.json:
         terminal.say(json.dumps(value(whole.result, rows), indent=2) + "\n")
         return
-    terminal.say(table(whole.result, rows, style_for(sys.stdout)))
+    style, defaults = style_for(sys.stdout), subject.scenario.defaults
+    terminal.say(table(whole.result, rows, style, defaults, chosen=args.variant is not None))
     if rows:
         terminal.say("The same command with --show NUMBER prints the witness of one line in full.\n")

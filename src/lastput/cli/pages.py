@@ -66,7 +66,9 @@ def needed(args: argparse.Namespace, subject: Subject, whole: Result, rows: Sequ
 
     chosen = "".join(f" --set {name}={value}" for name, value in subject.settings.items())
     command = f"lastput needed {subject.target} --variant {subject.variant}{chosen}"
-    outputs.write_text("--html", Path(args.html), needed_page(whole, rows, command))
+    outputs.write_text(
+        "--html", Path(args.html), needed_page(whole, rows, command, subject.scenario.defaults)
+    )
 
 
 def _about(found: Found) -> str:

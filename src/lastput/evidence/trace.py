@@ -104,6 +104,9 @@ class Evidence:
         self.world, self.trace, self.fault = world, trace, fault
         self.frames = _frames(fault.frames) if fault else ()
 
+    def _daemons(self) -> set[int]:
+        return {thread.index for thread in self.world.threads if thread.daemon}
+
     def violation(self, schedule: tuple[tuple[int, int], ...], switches: int) -> Violation:
         """The fault as a Violation."""
         assert self.fault is not None
@@ -115,7 +118,9 @@ class Evidence:
         return Violation(
             kind=kind.id,
             family=kind.family,
-            headline=words.headline(fault.kind, fault.message, top, address, tasks, fault.thread, victim),
+            headline=words.headline(
+                fault.kind, fault.message, top, address, tasks, fault.thread, victim, self._daemons()
+            ),
             message=self._message(fault),
             function=top.function,
             file=top.file,

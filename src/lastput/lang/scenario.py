@@ -71,12 +71,17 @@ class Scenario:
     violates: Mapping[str, str] = field(default_factory=dict)
     """Variants that are meant to break a rule, and which: `null-deref`, or `null-deref in do_open`."""
 
+    @property
+    def defaults(self) -> dict[str, Value]:
+        """Values of all options where neither a variant nor a setting says otherwise."""
+        return {name: option.default for name, option in self.options.items()}
+
     def configure(self, variant: str | None, settings: Mapping[str, Value]) -> dict[str, Value]:
         """Values of all options for `variant` with `settings` on top; UsageError for a wrong one."""
         chosen = variant or self.default
         if chosen not in self.variants:
             raise self.no_variant(chosen)
-        values = {name: option.default for name, option in self.options.items()}
+        values = self.defaults
         for name, value in {**self.variants[chosen], **settings}.items():
             if name not in self.options:
                 listed = f"{nearest(name, self.options)}use {', '.join(self.options) or 'none'}"

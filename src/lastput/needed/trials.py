@@ -134,7 +134,9 @@ def _judged(result: Result) -> Trial:
     if _breaks_a_rule(result):
         return Trial("needed", "", result)
     # What the scenario wants to see happen may be the effect of what was removed.
-    lost = f"never happens then: {result.violation.message}" if result.violation else ""
+    lost = (
+        f"no rule is broken, but this never happens: {result.violation.message}" if result.violation else ""
+    )
     return Trial("redundant", lost, result)
 
 

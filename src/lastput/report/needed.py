@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from lastput.lang.options import Value
 from lastput.needed.removals import Removal
 from lastput.needed.trials import Trial
 from lastput.report.layout import listing, plural, wrapped
@@ -21,15 +22,23 @@ _ANSWERS = ("needed", "redundant", "incomplete", "not tried")
 _INDENT = " " * 5
 
 
-def table(whole: Result, rows: Sequence[Row], style: Style) -> str:
-    """Every removal below its function, and what the verdicts rest on."""
-    lines = [f"{style.strong(whole.scenario)}, variant {whole.variant}: {counted(rows)}"]
+def table(
+    whole: Result, rows: Sequence[Row], style: Style, defaults: Mapping[str, Value], *, chosen: bool = True
+) -> str:
+    """Every removal below its function, and what the verdicts rest on.
+
+    `defaults` are the scenario's options as they are without a variant; `chosen` says whether the user
+    named the variant.
+    """
+    variant = whole.variant if chosen else f"{whole.variant} (first that holds)"
+    lines = wrapped(f"{whole.scenario}, variant {variant}: {counted(rows)}", hanging="  ")
+    lines[0] = lines[0].replace(whole.scenario, style.strong(whole.scenario), 1)
     lines += wrapped(whole.title, indent="  ")
     for (function, file), group in groupby(rows, key=lambda row: (row[1].function, row[1].file)):
         lines += ["", *wrapped(f"{function} ({file})", hanging="  ")]
         for row in group:
             lines += _row(row, style)
-    lines += ["", *(line for text in ground(whole) for line in wrapped(text))]
+    lines += ["", *(line for text in ground(whole, defaults) for line in wrapped(text))]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
@@ -83,17 +92,26 @@ def tasks(found: Violation) -> list[str]:
     return [found.tasks[i].name for i in dict.fromkeys(step.thread for step in found.steps)]
 
 
-def ground(whole: Result) -> tuple[str, str]:
-    """What the word `redundant` depends on."""
+def ground(whole: Result, defaults: Mapping[str, Value]) -> tuple[str, str]:
+    """What the word `redundant` depends on. `defaults` are the scenario's options without a variant."""
     names = listing([t.name for t in whole.threads])
-    values = " ".join(f"{name}={_value(value)}" for name, value in whole.settings.items())
-    configured = f", with {values}" if values else ""
+    configured = _configured(whole.settings, defaults)
     redundant = (
         f"Redundant means: in this model, which is {plural(len(whole.threads), 'thread')} ({names}) "
         f"and {plural(whole.counts.states, 'state')}{configured}. More actors or larger bounds may need it."
     )
     barriers = "Memory is sequentially consistent here, so barriers are not modelled, and none was removed."
     return redundant, barriers
+
+
+def _configured(settings: Mapping[str, Value], defaults: Mapping[str, Value]) -> str:
+    """Options that differ from their defaults, and how many do not."""
+    changed = [f"{name}={_value(value)}" for name, value in settings.items() if value != defaults[name]]
+    rest = len(settings) - len(changed)
+    if not changed:
+        return ", with every option at its default" if rest else ""
+    others = f" and {plural(rest, 'other option')} at {'their defaults' if rest > 1 else 'its default'}"
+    return f", with {' '.join(changed)}{others if rest else ''}"
 
 
 def _value(value: bool | int | str) -> str:

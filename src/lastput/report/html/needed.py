@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
+from lastput.lang.options import Value
 from lastput.report.html.experiments import sign, stacked, tables_page
 from lastput.report.html.page import escape
 from lastput.report.html.witnesses import Witnesses
@@ -14,8 +15,8 @@ from lastput.result import Result
 KINDS = {"needed": "holds", "redundant": "other", "incomplete": "incomplete", "not tried": "other"}
 
 
-def needed_page(whole: Result, rows: Sequence[Row], command: str) -> str:
-    """The whole page. `command` is what made it."""
+def needed_page(whole: Result, rows: Sequence[Row], command: str, defaults: Mapping[str, Value]) -> str:
+    """The whole page. `command` is what made it; `defaults` the scenario's options without a variant."""
     witnesses = Witnesses()
     about = (
         f"<p>{escape(whole.title)}</p>"
@@ -30,7 +31,7 @@ def needed_page(whole: Result, rows: Sequence[Row], command: str) -> str:
         for (function, file), group in groupby(rows, key=lambda row: (row[1].function, row[1].file))
     )
     table = stacked(("No.", "Removed", "Answer", "Without it"), bodies)
-    after = "".join(f"<p>{escape(text)}</p>" for text in ground(whole))
+    after = "".join(f"<p>{escape(text)}</p>" for text in ground(whole, defaults))
     section = ("removals", "Taken away, one at a time", table + after)
     return tables_page(f"What is needed in {whole.scenario}", about, [section], witnesses)
 

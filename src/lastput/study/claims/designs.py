@@ -110,7 +110,8 @@ CLAIMS = (
         ),
         correction="In grace periods, which are what is slow, one mutex for each address space costs less "
         "than today: exit waits once for all notifiers, and an unregister that comes after it need not "
-        "wait. A mutex in each notifier has exit wait once for each.",
+        "wait. A mutex in each notifier has exit wait once for each. Loads, atomic operations and locks of "
+        "every path: `lastput claims costs`.",
     ),
     Claim(
         number="C12",
