@@ -13,7 +13,9 @@ import hmac
 import http.server
 import json
 import secrets
+import sys
 import threading
+import traceback
 from http import HTTPStatus
 from typing import Any
 
@@ -58,6 +60,11 @@ class Server(http.server.ThreadingHTTPServer):
         """Where the page is; it holds the token."""
         return f"http://127.0.0.1:{self.server_port}/{self.token}/"
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Who goes away before the answer is no error of ours."""
+        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
+            super().handle_error(request, client_address)
+
     def act(self, action: dict[str, Any]) -> dict[str, Any]:
         """Do what the page asks for; what there is to see then, with `error` if it could not be done."""
         with self.lock:
@@ -70,6 +77,9 @@ class Server(http.server.ThreadingHTTPServer):
                 error = "the page and lastput do not understand each other: load the page again"
             except LastputError as mistake:
                 error = " ".join(str(mistake).split())
+            except Exception as bug:
+                traceback.print_exc()
+                error = f"an error in lastput itself, told where it was started: {bug}"
             return {**self.view.now(), "error": error}
 
 

@@ -45,8 +45,8 @@ class Terminal(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,k,backspace", "by(-1)", "back", key_display="←"),
         Binding("right,j", "by(1)", "on", key_display="→"),
-        Binding("home", "start", "start", show=False),
-        Binding("end", "end", "end", show=False),
+        Binding("g", "start", "start", show=False),
+        Binding("G", "end", "end", show=False),
         Binding("v", "violation", "violation"),
         Binding("n", "moment('')", "next"),
         Binding("f", "moment('free')", "free"),
