@@ -27,11 +27,12 @@ def _row(entry: Entry, found: Mapping[int, Any], witnesses: Witnesses) -> str:
         title = f"{entry.number}, {entry.commit}, {role} the fix: {entry.subject}"
         return outcome(found.get(id(run)), witnesses, name=f"{entry.number}-{role}", title=title)
 
+    before, after = shown(entry.before, "before"), shown(entry.after, "after")
     return (
         f'<tr id="bug-{entry.number}"><th scope="row">{entry.number}</th>'
         f'<td><p class="who"><code>{escape(entry.commit)}</code></p><p>{escape(entry.subject)}</p>'
         f"{_more(entry, found, witnesses)}</td>"
-        f"<td>{shown(entry.before, 'before')}</td><td>{shown(entry.after, 'after')}</td></tr>\n"
+        f"<td>{before}</td><td>{after}</td></tr>\n"
     )
 
 

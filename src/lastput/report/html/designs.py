@@ -39,7 +39,7 @@ def section(
         "<p>Each design of the removal of a notifier, against each property: "
         f"it {KEEPS} it in every interleaving, or breaks it after so many steps, which the link shows.</p>"
     )
-    region = f'<div class="scroll" role="region" aria-labelledby="designs" tabindex="0">{table}</div>'
+    region = f'<div class="scroll" role="region" aria-label="Table of designs" tabindex="0">{table}</div>'
     return (
         "designs",
         "Designs for the removal of a notifier",

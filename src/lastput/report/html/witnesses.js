@@ -16,7 +16,7 @@ lastput.tables = {
 
   // The name of a witness, or of one of its steps.
   async route() {
-    const asked = decodeURIComponent(location.hash.slice(1));
+    const asked = location.hash.slice(1);
     const name = Object.hasOwn(this.all, asked) ? asked : asked.replace(/-s\d+$/, "");
     if (name === this.name) return;
     if (Object.hasOwn(this.all, name)) await this.open(name);

@@ -36,7 +36,7 @@ class Witnesses:
         if result.violation is None or not result.violation.steps:
             return f"<span>{escape(words)}</span>"
         named = self._named(result.violation, name, title, command)
-        return f'<a class="witness" href="#{escape(named)}">{escape(words)}</a>'
+        return f'<a class="witness" href="#{escape(named)}" title="{escape(title)}">{escape(words)}</a>'
 
     def data(self) -> dict[str, Any]:
         """For `page`: each witness by its name, in the order of the page."""
