@@ -6,13 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from lastput.study import costs_table
 from lastput.study.pool import processes
+from lastput.study.registry import SCENARIOS
 
+FIRST = next(iter(SCENARIOS[costs_table.CORE].variants))
 PROGRAM = """
 import os, time
 from lastput.study.pool import processes
@@ -52,3 +56,23 @@ def test_they_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         pid = int(parent.stdout.readline())
         parent.send_signal(signal.SIGKILL)
     assert gone(pid)
+
+
+def counted(_scenario: str, design: str) -> list[str]:
+    """Stands in for the counting of costs: the first answer comes, the others are long in coming."""
+    if design != FIRST:
+        time.sleep(60)
+    return [design]
+
+
+def test_leaving_the_costs_early_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    complaints: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", complaints.append)
+    monkeypatch.setattr(costs_table, "rows", counted)
+    before = set(threading.enumerate())
+    rows = costs_table.table(1)
+    assert str(next(rows)) == FIRST
+    rows.close()  # type: ignore[attr-defined]
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+    assert complaints == []
