@@ -34,4 +34,5 @@ document.addEventListener("keydown", (event) => {
   if (!stepper) return;
   event.preventDefault();
   action(stepper);
+  stepper.show();
 });

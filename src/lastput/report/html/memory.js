@@ -142,7 +142,9 @@ lastput.memory.row = (things, view, thing, cell) => {
       "dd",
       {},
       word ? lastput.element("span", { class: "sign", title: word, role: "img", "aria-label": word }, mark) : "",
+      " ",
       changed && view.changed.get(key) ? lastput.element("del", {}, view.changed.get(key)) : "",
+      " ",
       ...lastput.memory.value(things, view, thing, cell),
     ),
   );

@@ -84,14 +84,25 @@ lastput.Stepper = class {
     return `Step ${this.number} of ${this.last}, ${this.violation.tasks[step.thread].name}: ${step.statement}${noted}`;
   }
 
+  // Have the lanes on the screen. Not for who uses the mouse: it would then point at something else.
+  show() {
+    const room = this.root.querySelector(".scroll").getBoundingClientRect();
+    if (this.scrolls() && (room.bottom > window.innerHeight || room.top < 0)) this.root.scrollIntoView();
+  }
+
+  // Whether the lanes scroll by themselves.
+  scrolls() {
+    return window.getComputedStyle(this.root.querySelector(".scroll")).overflowY !== "visible";
+  }
+
   // Have the row in sight, where the lanes scroll by themselves.
   follow() {
     const scroller = this.root.querySelector(".scroll");
+    if (!this.scrolls()) return;
     const row = this.rows[this.number].getBoundingClientRect();
     const room = scroller.getBoundingClientRect();
     const top = room.top + this.root.querySelector("thead").getBoundingClientRect().height;
-    if (row.top >= top && row.bottom <= room.bottom) return;
-    scroller.scrollTop += (row.top + row.bottom) / 2 - (top + room.bottom) / 2;
+    if (row.top < top || row.bottom > room.bottom) scroller.scrollTop += (row.top + row.bottom - top - room.bottom) / 2;
   }
 
   draw() {
