@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -65,3 +66,52 @@ def test_replay_exports_too(cli: Cli, tmp_path: Path) -> None:
     ended = cli("replay", str(saved), "--export", str(file))
     assert ended.status == 1
     assert {event["ph"] for event in json.loads(file.read_text())["traceEvents"]} >= {"X", "M", "i"}
+
+
+def test_the_states_of_one_variant(cli: Cli, tmp_path: Path) -> None:
+    graph, tables = tmp_path / "a.dot", tmp_path / "a.parquet"
+    ended = cli("check", "book.py", "--variant", "broken", "--export", str(graph), "--export", str(tables))
+    names = [graph, tmp_path / "a.states.parquet", tmp_path / "a.transitions.parquet"]
+    assert (ended.status, ended.err) == (1, "".join(f"Wrote {name}\n" for name in names))
+    assert graph.read_text().startswith('digraph "read_vs_remove, variant broken" {')
+    assert not tables.exists()
+
+
+@pytest.mark.parametrize("name", ["a.dot", "a.parquet"])
+def test_states_need_one_variant(cli: Cli, name: str) -> None:
+    ended = cli("check", "book.py", "--export", name)
+    told = f"lastput: --export {name}: has the states of one variant: add --variant NAME\n"
+    assert (ended.status, ended.out, ended.err) == (2, "", told)
+
+
+def test_more_states_than_allowed_are_not_written(cli: Cli, tmp_path: Path) -> None:
+    for name, limit in (("a.dot", "--max-states=10"), ("a.parquet", "--max-states=10")):
+        file = tmp_path / name
+        ended = cli("check", "book.py", "--variant", "broken", limit, "--export", str(file))
+        assert ended.err == f"{file} was not written: there are more than 10 states.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_graph_is_for_small_scenarios(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "a.dot"
+    ended = cli("check", "several.py::endless", "--max-states", "5000", "--export", str(file))
+    assert ended.status == 3
+    assert ended.err == f"{file} was not written: there are more than 2,000 states.\n"
+
+
+def test_tables_need_pyarrow(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name == "pyarrow" else find(name, *a)
+    )
+    ended = cli("check", "book.py", "--variant", "broken", "--export", "a.parquet")
+    told = "lastput: --export a.parquet: needs pyarrow: pip install 'lastput[parquet]'\n"
+    assert (ended.status, ended.out, ended.err) == (2, "", told)
+
+
+def test_a_table_that_cannot_be_written_is_said_before_the_search(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "a.transitions.parquet").mkdir()
+    file = tmp_path / "a.parquet"
+    ended = cli("check", "several.py::endless", "--export", str(file))
+    assert (ended.status, ended.out) == (2, "")
+    assert "a.transitions.parquet: is a directory" in ended.err

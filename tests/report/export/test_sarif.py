@@ -49,7 +49,7 @@ def test_each_task_has_a_thread_flow_and_the_order_runs_across_them() -> None:
     assert order == [[1, 2, 3, 9], [4, 5, 6, 7, 8]]
     last = flow["threadFlows"][0]["locations"][-1]
     assert last["importance"] == "essential"
-    assert last["location"]["message"]["text"].startswith("atomic_inc(dev.refs): reads device.refs.counter 0")
+    assert last["location"]["message"]["text"] == "atomic_inc(dev.refs) (reads 0)"
     names = [f["location"]["logicalLocations"][0]["name"] for f in last["stack"]["frames"]]
     assert names == ["atomic_inc", "device_open", "read_device"]
 

@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from lastput.report.interleaving import FOLD, LAST, OOPS, Line, interesting, lines_of
+from lastput.report.interleaving import FOLD, LAST, OOPS, Line, interesting, lines_of, note
 from lastput.report.layout import plural
-from lastput.result import Access, Result, Violation
+from lastput.result import Result, Violation
 
 
 def text(results: Sequence[Result]) -> str:
@@ -47,9 +47,8 @@ class _Diagram:
         yield from self._end()
 
     def _shown(self, thread: int, line: Line) -> str:
-        name, accesses = _object(line), _told(line)
-        values = ", ".join(dict.fromkeys(f"{_VERBS[a.kind]} {a.value}".strip() for a in accesses))
-        words = f"{line.function}: {line.statement}" + f" ({values})" * bool(values)
+        name, told = _object(line), note(line)
+        words = f"{line.function}: {line.statement}" + f" ({told})" * bool(told)
         if name is None:
             return f"Note over T{thread}: {_escaped(words)}"
         writes = any(a.kind != "load" for step in line.steps for a in step.accesses)
@@ -66,9 +65,6 @@ class _Diagram:
         yield f"Note over {over}: {_escaped(f'{OOPS} {found.headline}')}"
 
 
-_VERBS = {"load": "reads", "store": "writes", "choose": "chooses", "alloc": "gets"}
-
-
 def _groups(found: Violation, shown: set[int]) -> Iterator[tuple[int, bool, list[Line]]]:
     """(task, whether they are shown, statements), in order: few that need not be shown are, too."""
     for thread, steps in groupby(found.steps, key=lambda step: step.thread):
@@ -76,10 +72,6 @@ def _groups(found: Violation, shown: set[int]) -> Iterator[tuple[int, bool, list
         for kept, some in groupby(lines, key=lambda line: any(s.number in shown for s in line.steps)):
             group = list(some)
             yield thread, kept or len(group) < FOLD, group
-
-
-def _told(line: Line) -> list[Access]:
-    return [a for step in line.steps for a in step.accesses if a.kind in _VERBS and not a.bookkeeping]
 
 
 def _object(line: Line) -> str | None:

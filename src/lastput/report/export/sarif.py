@@ -14,10 +14,10 @@ from pathlib import PurePath
 from typing import Any
 
 from lastput.checks.kinds import KINDS
-from lastput.report.interleaving import interesting
+from lastput.report.interleaving import Line, interesting, note
 from lastput.report.oops import oops
 from lastput.report.style import Style
-from lastput.result import Access, Frame, Origin, Result, Step, Task, Violation
+from lastput.result import Frame, Origin, Result, Step, Task, Violation
 
 Json = dict[str, Any]
 
@@ -25,8 +25,6 @@ SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sar
 
 _MODELS = ("kernel/", "kvm/", "study/")
 """Files of lastput's own models are named from its directory: see `evidence.source.short`."""
-
-_VERBS = {"load": "reads", "store": "writes", "choose": "chooses", "alloc": "allocates", "free": "frees"}
 
 
 def text(results: Sequence[Result]) -> str:
@@ -151,8 +149,8 @@ def _flows(found: Violation) -> list[Json]:
 
 
 def _step(step: Step, essential: bool) -> Json:
-    told = [_told(access) for access in step.accesses if access.kind in _VERBS]
-    words = f"{step.statement}: {', '.join(told)}" if told else step.statement
+    told = note(Line(step.function, step.statement, [step]))
+    words = f"{step.statement} ({told})" if told else step.statement
     place = {
         "executionOrder": step.number,
         "nestingLevel": max(0, len(step.frames) - 1),
@@ -163,10 +161,6 @@ def _step(step: Step, essential: bool) -> Json:
         place["location"] = _location(step.frames[0], words)
         place["stack"] = _stack(step.frames, f"step {step.number}")
     return place
-
-
-def _told(access: Access) -> str:
-    return f"{_VERBS[access.kind]} {access.place} {access.value}".replace("  ", " ").strip()
 
 
 def _standing(task: Task) -> str:
