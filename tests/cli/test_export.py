@@ -89,7 +89,7 @@ def test_more_states_than_allowed_are_not_written(cli: Cli, tmp_path: Path) -> N
         file = tmp_path / name
         ended = cli("check", "book.py", "--variant", "broken", limit, "--export", str(file))
         assert ended.err == f"{file} was not written: there are more than 10 states.\n"
-    assert list(tmp_path.iterdir()) == []
+    assert not list(tmp_path.glob("a.*"))
 
 
 def test_a_graph_is_for_small_scenarios(cli: Cli, tmp_path: Path) -> None:
