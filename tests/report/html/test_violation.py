@@ -86,8 +86,8 @@ def test_the_table_is_a_rectangle(violation: Violation) -> None:
 BANDS = (
     Band(0, "lock", "a", 0, 3),
     Band(0, "lock", "b", 2, 12),
-    Band(0, "read lock", "c", 4, None),
     Band(0, "lock", "d", 3, 3),
+    Band(0, "read lock", "c", 4, None),
     Band(1, "read section", "e", 12, None),
 )
 
