@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,12 @@ def section(
         for pair, group in itertools.groupby(questions, key=lambda question: question.pair)
     )
     table = stacked(("Pair", "In this set-up", "Can they meet?", "Seen"), bodies)
-    return "pairs", "Which tasks can meet", f"<p>{escape(about)}</p>{table}"
+    return "pairs", "Which tasks can meet", f"<p>{_words(about)}</p>{table}"
+
+
+def _words(text: str) -> str:
+    """`text` as markup, what is between backticks as code."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
 def _body(pair: str, group: Sequence[Question], found: Mapping[int, Any], witnesses: Witnesses) -> str:
@@ -32,7 +38,14 @@ def _body(pair: str, group: Sequence[Question], found: Mapping[int, Any], witnes
     for number, question in enumerate(group, 1):
         head = f'<th scope="rowgroup" rowspan="{len(group)}">{escape(pair)}</th>' if number == 1 else ""
         settled = found.get(id(question.run))
-        answer = sign("other", "yes") if question.answer else sign("holds", "never")
         seen = outcome(settled, witnesses, name=f"{pair}-{number}", title=f"{pair}: {question.setup}")
-        rows += f"<tr>{head}<td>{escape(question.setup)}</td><td>{answer}</td><td>{seen}</td></tr>\n"
+        cells = (escape(question.setup), _answer(question, settled), seen)
+        rows += f"<tr>{head}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>\n"
     return f"<tbody>{rows}</tbody>"
+
+
+def _answer(question: Question, settled: Any) -> str:
+    """The answer, once it is known to be the right one."""
+    if settled is None or settled.wrong:
+        return sign("incomplete", "unsettled")
+    return sign("other", "yes" if question.answer else "never")
