@@ -50,7 +50,8 @@ def _one(scenario: Scenario) -> list[str]:
     lines = [scenario.name, *wrapped(scenario.title, indent="    "), "", "variants (--variant NAME):"]
     for name, values in scenario.variants.items():
         chosen = " ".join(f"{option}={_text(value)}" for option, value in values.items())
-        lines += wrapped(f"{name}: {chosen}".removesuffix(": "), indent="    ", hanging="  ")
+        meant = f" (is to violate: {scenario.violates[name]})" if name in scenario.violates else ""
+        lines += wrapped(f"{name}: {chosen}".removesuffix(": ") + meant, indent="    ", hanging="  ")
     if scenario.options:
         lines += ["", "options (--set NAME=VALUE):"]
     for name, option in scenario.options.items():

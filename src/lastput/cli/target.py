@@ -46,7 +46,7 @@ def load(path: Path) -> ModuleType:
     try:
         source = path.read_bytes()
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from None
+        raise UsageError(f"{path}: {error.strerror}{_instead(path, error)}") from None
     module = ModuleType(_module_name(path))
     module.__file__ = str(path)
     # Struct annotations are resolved, and model sources found, through sys.modules.
@@ -62,6 +62,14 @@ def load(path: Path) -> ModuleType:
     except (Exception, SystemExit) as error:
         raise UsageError(blame(error, str(path)) + _hint(error, source)) from None
     return module
+
+
+def _instead(path: Path, error: OSError) -> str:
+    """What to type in place of a file that there is not."""
+    if not isinstance(error, FileNotFoundError):
+        return ""
+    close = nearest(path.name, [other.name for other in path.parent.glob("*.py")])
+    return f"; {close or '`lastput new NAME` writes a model to begin with'}".rstrip()
 
 
 def _hint(error: BaseException, source: bytes) -> str:
