@@ -172,8 +172,7 @@ def test_a_step_is_answered_at_once() -> None:
     began = time.perf_counter()
     session.take(option.thread, option.choice)
     assert time.perf_counter() - began < 1
-    fresh = Session(session.world)
-    fresh.follow(session.path)
+    session._seen.clear()  # as if we had never been there
     began = time.perf_counter()
-    fresh.back()
+    session.back()
     assert time.perf_counter() - began < 1

@@ -1,7 +1,7 @@
 """The next step that is worth a look: a free, a lock that changes hands, a branch.
 
-The walk goes along the steps that lie ahead, if any do. Else it lets the task that ran last go on until it
-is blocked or done, then the first one that can go on, and takes the first of every choice.
+The walk goes along the steps that lie ahead, if any do. From there it lets the task that ran last go on until
+it is blocked or done, then the first one that can go on, and takes the first of every choice.
 """
 
 from __future__ import annotations
@@ -66,10 +66,9 @@ def next_moment(program: Program, path: Schedule, ahead: Schedule, kinds: Sequen
 
 def _onwards(run: Scheduler, path: Schedule, ahead: Schedule) -> Iterator[tuple[int, int]]:
     """The steps to take; each is looked for when those before it are taken."""
-    if ahead:
-        yield from ahead
-        return
-    last = path[-1][0] if path else 0
+    yield from ahead
+    whole = path + ahead
+    last = whole[-1][0] if whole else 0
     for _ in range(FAR):
         able = [thread for thread in _beginning_with(last, len(run.threads_run)) if run.enabled(thread)]
         if not able:
