@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from lastput.evidence.scene import scene
 from lastput.report.html.result import results_page
 from lastput.result import Violation
 from tests.browser.conftest import Accessible, Scheme, Visit
@@ -199,7 +200,7 @@ def test_hostile_names_do_nothing(visit: Visit, tmp_path: Path) -> None:
     evil = "<img src=x onerror=\"document.title='taken'\"></script><script>document.title='taken'</script>"
     found = sample.violation()
     assert found.scene is not None
-    scene = replace(
+    shown = replace(
         found.scene,
         things=tuple(replace(thing, name=evil, struct=evil) for thing in found.scene.things),
         sources=tuple(replace(s, lines=tuple(evil for _ in s.lines)) for s in found.scene.sources),
@@ -207,10 +208,24 @@ def test_hostile_names_do_nothing(visit: Visit, tmp_path: Path) -> None:
     steps = tuple(replace(step, statement=evil) for step in found.steps)
     tasks = tuple(replace(task, name=evil) for task in found.tasks)
     path = tmp_path / "evil.html"
-    hostile = replace(found, scene=scene, steps=steps, tasks=tasks, headline=evil)
+    hostile = replace(found, scene=shown, steps=steps, tasks=tasks, headline=evil)
     path.write_text(results_page([sample.result(hostile, title=evil)]), "utf-8")
     page = visit(path)
     page.get_by_role("slider").fill("5")
     expect(page.locator(".now")).to_contain_text(evil)
     assert page.title() == "publish_and_free, default - lastput"
     expect(page.locator("img")).to_have_count(0)
+
+
+def test_what_is_wrong_from_the_start_is_a_picture_too(
+    visit: Visit, accessible: Accessible, tmp_path: Path
+) -> None:
+    found = replace(sample.violation(), steps=(), schedule=(), thread=None, scene=scene(sample.world(), ()))
+    path = tmp_path / "start.html"
+    path.write_text(results_page([sample.result(found)]), "utf-8")
+    page = visit(path)
+    accessible(page)
+    assert current(page) == "v0-s0"
+    expect(page.locator(".now")).to_contain_text("Before any step BUG: KASAN")
+    expect(page.locator("table.lanes tr.end.oops")).to_be_visible()
+    expect(page.locator(".memory .thing header b").first).to_be_visible()

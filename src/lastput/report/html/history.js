@@ -8,7 +8,7 @@ lastput.history.of = (scene) => {
   for (const moment of scene.moments) views.push(lastput.history.after(scene, views[views.length - 1], moment));
   const states = views.map((view) => view.contents);
   const parents = lastput.memory.parents(scene.things, states);
-  const shown = lastput.history.shown(scene);
+  const shown = scene.moments.length ? lastput.history.shown(scene) : null;
   return views.map((view) => ({ ...view, parents, shown }));
 };
 

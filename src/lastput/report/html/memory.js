@@ -35,8 +35,12 @@ lastput.memory.draw = (container, things, view) => {
   lastput.arrows.draw(container, things, view);
 };
 
-// Whether a thing is worth a box: it is, or was, allocated.
-lastput.memory.worth = (things, view, number) => view.contents[number] || view.freed.has(number) || Boolean(view.shown);
+// Whether a thing is worth a box: it is, or was, or will be allocated, and there is something to show of it.
+lastput.memory.worth = (things, view, number) => {
+  if (!view.shown) return Boolean(view.contents[number]) || view.freed.has(number);
+  if (view.all || view.allocated.has(number) || view.released.has(number)) return true;
+  return things[number].cells.some((_, cell) => lastput.memory.isShown(view, number, cell));
+};
 
 // For each thing the one entry of a table that ever points to it, {thing, cell}; null where there is none.
 lastput.memory.parents = (things, states) => {

@@ -13,7 +13,8 @@ def head(violation: Violation) -> str:
     """What the kernel would print: the headline, a call trace per task, where the object came from."""
     first = [_card(lines) for lines in [oops.waiting(violation)] if lines]
     last = [_card(lines) for lines in [oops.victim_lines(violation)] if lines]
-    tasks = [_task(violation, task) for task in oops.order(violation)] if violation.steps else []
+    shown = oops.order(violation) if violation.kind != "unreachable" else []
+    tasks = [_task(violation, task) for task in shown]
     words = "\n".join(oops.headline(violation, style=Style()))
     size = f"{plural(len(violation.steps), 'step')}, {plural(violation.switches, 'context switch')}"
     told = (

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from lastput.report.covered import is_complete
 from lastput.report.html import covered
 from lastput.report.html.page import badge, escape, page
-from lastput.report.html.violation import SCRIPTS, STYLES, violation_data, violation_section
+from lastput.report.html.violation import SCRIPTS, STYLES, has_picture, violation_data, violation_section
 from lastput.report.layout import seconds_text
 from lastput.report.text import finding
 from lastput.result import Result
@@ -20,7 +20,7 @@ def results_page(results: Sequence[Result]) -> str:
     keyed = {f"v{number}": result for number, result in enumerate(results)}
     body = _contents(keyed) if len(results) > 1 else ""
     body += "".join(_section(key, result, alone=len(results) == 1) for key, result in keyed.items())
-    found = {key: r.violation for key, r in keyed.items() if r.violation and r.violation.steps}
+    found = {key: r.violation for key, r in keyed.items() if r.violation and has_picture(r.violation)}
     about = "".join(f"<p>{escape(text)}</p>" for text in dict.fromkeys(result.title for result in results))
     return page(
         title,

@@ -109,7 +109,7 @@ lastput.Stepper = class {
     const step = this.violation.steps[this.number - 1];
     const now = this.root.querySelector(".now");
     now.replaceChildren(...(step ? [lastput.taskMark(step.thread), " "] : []), this.said());
-    if (step && this.number === this.last) now.append(lastput.element("b", { class: "broken" }, " " + this.violation.oops.headline));
+    if (this.number === this.last) now.append(lastput.element("b", { class: "broken" }, " " + this.violation.oops.headline));
     const sources = this.root.querySelector(".sources");
     lastput.source.draw(sources, this.violation, this.number);
     lastput.reveal(sources.querySelector(".where.active"), sources.parentElement);

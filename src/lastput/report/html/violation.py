@@ -16,10 +16,15 @@ SCRIPTS = ("lists.js", "arrows.js", "memory.js", "history.js", "source.js", "ste
 STYLES = ("violation.css", "memory.css")
 
 
+def has_picture(violation: Violation) -> bool:
+    """Whether there is a state to look at: not where no state at all is as it should be."""
+    return violation.kind != "unreachable"
+
+
 def violation_section(violation: Violation, key: str) -> str:
     """Markup of one violation. `key` begins the ids in it, and is its name in the page's data."""
     head = oops.head(violation)
-    if not violation.steps:
+    if not has_picture(violation):
         return head
     key = escape(key)
     return f"""{head}
