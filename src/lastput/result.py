@@ -63,7 +63,8 @@ class Task:
     """Where a thread stands when the rule is broken. `state` is running, ready, blocked or finished.
 
     `function` and `statement` are as in Step: what it does, or would do next. `waits_for` are the
-    indexes of the threads that a blocked one waits for; `holds` names its locks.
+    indexes of the threads that a blocked one waits for; `holds` names its locks. A `daemon` may be blocked
+    for ever.
     """
 
     index: int
@@ -74,6 +75,7 @@ class Task:
     frames: tuple[Frame, ...] = ()
     waits_for: tuple[int, ...] = ()
     holds: tuple[str, ...] = ()
+    daemon: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lastput.checker import check
 from lastput.lang import Setup, await_, scenario, static, struct
+from lastput.report.text import report
 
 
 @struct
@@ -26,7 +27,11 @@ def shut(s: Setup) -> None:
 
 
 def test_a_daemon_may_wait() -> None:
-    found = check(shut).violation
+    result = check(shut)
+    found = result.violation
     assert found is not None
     assert found.headline == "INFO: task task blocked for ever"
+    told = report(result)
+    assert "INFO: task task:1 blocked for ever." in told
+    assert "CPU: 0 Comm: worker (waits, as it may)" in told
     assert [task.state for task in found.tasks] == ["blocked", "blocked"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lastput.checks.kinds import KINDS
 from lastput.evidence import words
@@ -104,9 +105,6 @@ class Evidence:
         self.world, self.trace, self.fault = world, trace, fault
         self.frames = _frames(fault.frames) if fault else ()
 
-    def _daemons(self) -> set[int]:
-        return {thread.index for thread in self.world.threads if thread.daemon}
-
     def violation(self, schedule: tuple[tuple[int, int], ...], switches: int) -> Violation:
         """The fault as a Violation."""
         assert self.fault is not None
@@ -118,9 +116,7 @@ class Evidence:
         return Violation(
             kind=kind.id,
             family=kind.family,
-            headline=words.headline(
-                fault.kind, fault.message, top, address, tasks, fault.thread, victim, self._daemons()
-            ),
+            headline=words.headline(fault.kind, fault.message, top, address, tasks, fault.thread, victim),
             message=self._message(fault),
             function=top.function,
             file=top.file,
@@ -147,7 +143,8 @@ class Evidence:
 
     def tasks(self) -> tuple[Task, ...]:
         """Where each thread stands in the end."""
-        return tuple(self._task(thread.index, thread.name) for thread in self.world.threads)
+        found = ((thread, self._task(thread.index, thread.name)) for thread in self.world.threads)
+        return tuple(replace(task, daemon=thread.daemon) for thread, task in found)
 
     def _task(self, index: int, name: str) -> Task:
         holds = self._holds(index)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 
 from lastput.checks.kinds import KINDS
 from lastput.lang.world import World
@@ -25,12 +25,8 @@ def headline(
     tasks: Sequence[Task],
     thread: int | None,
     victim: Victim | None,
-    daemons: Container[int] = (),
 ) -> str:
-    """The first line of the report. `top` is the innermost frame, `address` in bytes.
-
-    `daemons` are the threads, by number, that may wait for ever.
-    """
+    """The first line of the report. `top` is the innermost frame, `address` in bytes."""
     text = KINDS[kind].headline
     if kind in _WITH_ADDRESS and address is not None:
         return f"{text}, address: {address:016x}"
@@ -45,7 +41,7 @@ def headline(
     if kind == "leak" and victim:
         return f"{text} {victim.object} (size {victim.size})"
     if kind == "deadlock":
-        return _blocked(tasks, daemons)
+        return _blocked(tasks)
     if kind in ("invariant", "final"):
         return f"{text}: {property_name(message)}"
     return text
@@ -55,8 +51,8 @@ def _name(tasks: Sequence[Task], thread: int | None) -> str:
     return "" if thread is None else tasks[thread].name
 
 
-def _blocked(tasks: Sequence[Task], daemons: Container[int]) -> str:
-    names = [task.name for task in tasks if task.state == "blocked" and task.index not in daemons]
+def _blocked(tasks: Sequence[Task]) -> str:
+    names = [task.name for task in tasks if task.state == "blocked" and not task.daemon]
     return f"INFO: task{'s' * (len(names) > 1)} {', '.join(names)} blocked for ever"
 
 

@@ -44,7 +44,7 @@ def task_lines(violation: Violation, task: Task) -> list[str]:
     if not task.frames:
         what = "has finished" if task.state == "finished" else "has not begun"
         return [f"CPU: {task.index} Comm: {task.name} {what}"]
-    if violation.kind == "deadlock" and task.state == "blocked":
+    if violation.kind == "deadlock" and task.state == "blocked" and not task.daemon:
         head = f"INFO: task {task.name}:{task.index} blocked for ever."
     else:
         head = f"CPU: {task.index} Comm: {task.name}{_doing(task)}"
@@ -55,6 +55,8 @@ def task_lines(violation: Violation, task: Task) -> list[str]:
 
 
 def _doing(task: Task) -> str:
+    if task.state == "blocked" and task.daemon:
+        return " (waits, as it may)"
     return {"running": "", "blocked": " (blocked)"}.get(task.state, " (stopped here, ready to run)")
 
 
