@@ -19,7 +19,7 @@ from lastput.lang.world import World
 from lastput.simulate.explore import _Search as BruteForce
 from lastput.simulate.memory import LIVE
 from lastput.states import dot, files
-from lastput.states.reach import TooMany
+from lastput.states.reach import NotExplored
 from lastput.states.space import DONE, Space, explore
 
 ROOT = Path(__file__).parents[2]
@@ -192,8 +192,8 @@ def test_a_graph_that_graphviz_reads(device: Space) -> None:
 
 
 def test_too_many_states_are_said(device: Space) -> None:
-    with pytest.raises(TooMany, match="there are more than 41 states"):
+    with pytest.raises(NotExplored, match="there are more than 41 states"):
         explore(device.world, max_states=41)
     assert len(explore(device.world, max_states=42).reached.states) == 42
-    with pytest.raises(TooMany, match="fit into memory"):
+    with pytest.raises(NotExplored, match="fit into memory"):
         explore(device.world, max_memory=1)

@@ -66,15 +66,18 @@ def write(
 
 def _write_states(args: argparse.Namespace, path: Path, scenario: Scenario, result: Result) -> None:
     """Explore the scenario, past violations, too, and write the states; or say why not."""
-    from lastput.states.reach import TooMany
+    from lastput.states.reach import NotExplored
 
+    if result.reason == "interrupt":
+        terminal.complain(f"Interrupted, so {path} was not written.")
+        return
     violation = result.violation
     try:
         interrupt.again()
         space = _explored(args, path, scenario, result)
         files.write(path, space, violation.schedule if violation else ())
         interrupt.settled()
-    except TooMany as error:
+    except NotExplored as error:
         interrupt.settled()
         terminal.complain(f"{path} was not written: {error}.")
     except MemoryError:

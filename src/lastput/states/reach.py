@@ -22,8 +22,8 @@ BATCH = 1024
 """States expanded at once, as in `engine.search`."""
 
 
-class TooMany(Exception):
-    """There are more states than were allowed, or than fit into memory."""
+class NotExplored(Exception):
+    """Why there is no state space: more states than were allowed, or than fit into memory, or none at all."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def reach(
     max_memory: int | None = None,
     told: Callable[[int], None] | None = None,
 ) -> Reached:
-    """Every state of `model`. TooMany if there are more than `max_states`, or than `max_memory` bytes hold.
+    """Every state of `model`. NotExplored for more than `max_states`, or than `max_memory` bytes hold.
 
     `told` is called now and then with the number of states so far.
     """
@@ -90,7 +90,7 @@ class _Search:
         self.parts: list[Steps] = []
         self.broken: list[tuple[int, int]] = []
         if not self.store.add(model.initial, 1):
-            raise TooMany("there is no memory for a single state")
+            raise NotExplored("there is no memory for a single state")
 
     def expand(self, first: int, n: int) -> None:
         """Take every step from the states first..first+n."""
@@ -98,9 +98,9 @@ class _Search:
         made, events = expander.run(store.states, first, n)
         room = store.add(expander.rows, made)
         if self.max_states is not None and store.count > self.max_states:
-            raise TooMany(f"there are more than {self.max_states:,} states")
+            raise NotExplored(f"there are more than {self.max_states:,} states")
         if not room:
-            raise TooMany(f"there are more than the {store.count:,} states that fit into memory")
+            raise NotExplored(f"there are more than the {store.count:,} states that fit into memory")
         store.find(expander.rows, made, self.found)
         labels = expander.labels[:made]
         nothing = np.full(made, -1, np.int32)

@@ -17,12 +17,11 @@ from lastput.compiler.ir import Frame as Place
 from lastput.compiler.steps import StateLayout, ThreadProgram
 from lastput.evidence.source import short, shown
 from lastput.lang.edits import applying
-from lastput.lang.errors import UsageError
 from lastput.lang.options import configuration
 from lastput.lang.world import World
 from lastput.simulate.fault import Frame
 from lastput.states.fields import Fields, Rows, bits
-from lastput.states.reach import Reached, reach
+from lastput.states.reach import NotExplored, Reached, reach
 
 DONE = "done"
 
@@ -71,14 +70,14 @@ def explore(
     max_memory: int | None = None,
     told: Callable[[int], None] | None = None,
 ) -> Space:
-    """The state space of `world`. TooMany if it is larger than allowed; UsageError if there is none.
+    """The state space of `world`. NotExplored if it is larger than allowed, or there is none.
 
     `max_memory` counts bytes; `told` is called now and then with the number of states so far.
     """
     native = compile_world(world)
     if native.start_event is not None:
         site = native.sites[native.start_event]
-        raise UsageError(f"{site.kind} before the first step: there are no states")
+        raise NotExplored(f"{site.kind} before the first step, so there are no states")
     with configuration(world.configuration), applying(world.edits):
         layout = analyse(world).layout
     assert len(initial_words(layout)) == native.native.words, "the layout is not that of the compiled model"
