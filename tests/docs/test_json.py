@@ -44,7 +44,7 @@ def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     monkeypatch.setattr(experiments, "run_all", run_all)
 
     def command(module: Any, **chosen: Any) -> Mapping[str, Any]:
-        args = argparse.Namespace(jobs=None, fresh=False, json=True, larger=True, **chosen)
+        args = argparse.Namespace(jobs=None, fresh=False, json=True, larger=True, html=None, **chosen)
         module.run(args)
         value: Mapping[str, Any] = json.loads(capsys.readouterr().out)
         return value
