@@ -110,7 +110,8 @@ def device_create(s: Setup) -> None:
         s.reachable(the_device_is_closed_before_its_creation_returns)
     if Device.getfd_fails:
         s.reachable(a_creation_fails)
-    if Device.get_first and Device.unlink_first:
-        watch(s, vmm, tasks=0, files=Creation.creators)
+    if Device.unlink_first:
         s.invariant(devices_are_listed, vmm.kvm)
+        if Device.get_first or not Creation.closer:
+            watch(s, vmm, tasks=0, files=Creation.creators)
     s.final(vm_is_gone)

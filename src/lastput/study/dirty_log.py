@@ -4,6 +4,8 @@ Reporting a page clears its bit, then write-protects it, and userspace copies it
 write faults, sets the bit again, and makes the page writable. Is a write ever lost, that is, neither
 copied nor marked? The walk that write-protects may break mmu_lock, and a fault come between.
 
+In variant `unprotected` a reported page stays writable: what the guest writes next is lost.
+
 Default: two pages under two pgd entries, one vcpu that writes twice, one report.
 """
 
@@ -20,6 +22,7 @@ from lastput.kvm.kvm_host import Kvm, kvm
 from lastput.kvm.kvm_main import kvm_vcpu_ioctl_run
 from lastput.kvm.witness import witness
 from lastput.lang import Setup, ptr, scenario
+from lastput.lang.options import Value
 from lastput.study.age_vs_exit import lru_is_empty
 from lastput.study.kvm_invariants import watch
 from lastput.study.vmm import boot, task, vcpu_fd
@@ -51,19 +54,20 @@ def a_write_is_unreported() -> bool:
     return witness.unlogged != 0
 
 
+LOGGED: dict[str, Value] = {
+    "logging": True,
+    "vcpus": 1,
+    "touches": 2,
+    "pages": 2,
+    "pgd_entries": 3,
+    "ram_base": 3,
+    "age_guard": True,
+}
+
+
 @scenario(
     name="kvm/dirty-log",
-    variants={
-        "v4.12": {
-            "logging": True,
-            "vcpus": 1,
-            "touches": 2,
-            "pages": 2,
-            "pgd_entries": 3,
-            "ram_base": 3,
-            "age_guard": True,
-        }
-    },
+    variants={"v4.12": LOGGED, "unprotected": {**LOGGED, "log_protects": False}},
     options=(Mm, Kvm, Stage2, Arm, Notifiers),
 )
 def dirty_log(s: Setup) -> None:

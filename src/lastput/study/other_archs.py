@@ -45,6 +45,7 @@ from lastput.study.age_vs_exit import (
     vm_is_gone,
 )
 from lastput.study.kvm_invariants import watch
+from lastput.study.release_vs_unregister import both_release
 
 TOUCH: dict[str, Value] = {"arch": "x86", "passes": 2, "reclaim": "unmap", "count_mappings": False}
 
@@ -75,6 +76,8 @@ def expect(s: Setup) -> None:
             s.reachable(ageing_runs_after_release)
     if Kvm.vcpus and invalidations():
         s.reachable(fault_is_retried)
+    if release_may_run_twice():
+        s.reachable(both_release)
 
 
 @scenario(

@@ -19,6 +19,7 @@ from lastput.kernel.memory import change_begin, change_end
 from lastput.kernel.mm_types import Mm
 from lastput.kernel.mmap import zap_pte
 from lastput.kernel.mmu_notifier import Notifiers
+from lastput.kernel.rwsem import Rwsem
 from lastput.kernel.sched import current
 from lastput.kernel.task_work import task_work_run
 from lastput.kvm.v6.arm64.kvm_host import Arm6
@@ -106,7 +107,7 @@ def destroyed_between_start_and_end() -> bool:
         "elided-only": with_(V6_1, pages=2, slots=2, memslot_update="nothing"),
         "elided-only-delete": with_(V7_3, pages=2, slots=2, memslot_update="nothing", change="delete"),
         "not-elided": with_(V6_1, pages=2, slots=2, memslot_update="nothing", elide_lock=False),
-        "52ac8b358b0c-rwsem": with_(V6_1, pages=2, slots=2, memslot_update="rwsem", split=True),
+        "52ac8b358b0c-rwsem": with_(V6_1, pages=2, slots=2, memslot_update="rwsem", fair=True, split=True),
         "52ac8b358b0c": with_(V6_1, pages=2, slots=2, split=True),
         "v6.1": with_(V6_1, pages=2, slots=2),
         "v7.3": with_(V7_3, pages=2, slots=2),
@@ -114,7 +115,7 @@ def destroyed_between_start_and_end() -> bool:
         "no-reset": with_(V6_1, pages=2, slots=2, change="close", internal_slots=True, reset_active=False),
         "v6.1-close": with_(V6_1, pages=2, slots=2, change="close", internal_slots=True),
     },
-    options=(Slots6, Mm, Kvm6, Arm6, Notifiers),
+    options=(Slots6, Mm, Kvm6, Arm6, Rwsem, Notifiers),
 )
 def change_slots(s: Setup) -> None:
     """Slots change while an invalidation is under way."""

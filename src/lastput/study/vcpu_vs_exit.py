@@ -1,9 +1,9 @@
 """A vcpu runs, or the VM's own ioctl maps a device, while everything else goes away.
 
-A thread of the process is inside KVM_RUN, or inside an ioctl that adds a page of a device to stage 2 or
-takes all of memory out of it. A sibling closes every descriptor and exits. Another process, which was
-handed the VM's and the vcpu's descriptor, closes them, too. Does anybody whom arm calls "vcpu context"
-see arch.pgd NULL?
+A thread of the process is inside KVM_RUN, or inside an ioctl that adds a page of a device to stage 2,
+takes all of memory out of it or write-protects it. A sibling closes every descriptor and exits. Another
+process, which was handed the VM's and the vcpu's descriptor, closes them, too. Does anybody whom arm
+calls "vcpu context" see arch.pgd NULL?
 
 Two facts keep that from happening, one for each way in which stage 2 is freed: the ioctl refuses another
 address space than the VM's, so that its task is a user of it (exit); it holds its file, and the file the
@@ -23,7 +23,7 @@ from lastput.kernel.mmu_notifier import Notifiers
 from lastput.kernel.sched import current, task_struct
 from lastput.kernel.task_work import exit_task_work, task_work_run
 from lastput.kvm.arm64.kvm_host import Arm
-from lastput.kvm.arm64.memory_region import kvm_phys_addr_ioremap, stage2_unmap_vm
+from lastput.kvm.arm64.memory_region import kvm_mmu_wp_memory_region, kvm_phys_addr_ioremap, stage2_unmap_vm
 from lastput.kvm.arm64.pgtable import Stage2, pmd_page, pte_page
 from lastput.kvm.kvm_host import Kvm
 from lastput.kvm.kvm_main import fdget, fdput, file_kvm, file_vcpu, kvm_vcpu_ioctl_run
@@ -40,8 +40,9 @@ class Runner:
 
     does: str = option(
         "run",
-        "the ioctl: KVM_RUN, one that maps a page of a device, or KVM_ARM_VCPU_INIT of a vcpu that has run",
-        values=("run", "ioremap", "init"),
+        "the ioctl: KVM_RUN, one that maps a page of a device, KVM_ARM_VCPU_INIT of a vcpu that has run, or "
+        "one that begins to log writes",
+        values=("run", "ioremap", "init", "wp"),
     )
     runner: str = option(
         "own", "who calls it: a thread of the process, or the other process", values=("own", "foreign")
@@ -77,12 +78,26 @@ def init_again() -> None:
         fdput(filp)
 
 
+def log_writes() -> None:
+    """KVM_SET_USER_MEMORY_REGION that sets KVM_MEM_LOG_DIRTY_PAGES: all of the slot is write-protected."""
+    filp = fdget(VM_FD)
+    if filp:
+        kvm = file_kvm(filp)
+        if not Kvm.mm_test or current().mm == kvm.mm:
+            witness.ioctls += 1
+            kvm_mmu_wp_memory_region(kvm)
+            witness.ioctls -= 1
+        fdput(filp)
+
+
 def use_vm(device: ptr[page]) -> None:
     """The ioctl that is under study."""
     if Runner.does == "run":
         kvm_vcpu_ioctl_run(vcpu_fd(0))
     elif Runner.does == "init":
         init_again()
+    elif Runner.does == "wp":
+        log_writes()
     else:
         ioremap(device)
 
@@ -122,6 +137,11 @@ def user_has_stage2() -> bool:
 def no_unlocked_read() -> bool:
     """P-LOCK: arch.pgd is read without mmu_lock only while nobody can be about to release it."""
     return not witness.unlocked
+
+
+def stage2_is_gone() -> bool:
+    """The process has exited, and stage 2 is gone: the other process comes too late, or is refused."""
+    return witness.released
 
 
 def user_is_inside() -> bool:
@@ -164,7 +184,7 @@ def vcpu_vs_exit(s: Setup) -> None:
         sharers=2 if own else 1,
         map_kvm_run=False,
         mapped=Mm.pages,
-        in_stage2=Mm.pages if Runner.does == "init" else 0,
+        in_stage2=Mm.pages if Runner.does == "init" or Runner.does == "wp" else 0,
     )
     device = s.static(page, "device")
     device._refcount.counter = 1
@@ -183,5 +203,4 @@ def vcpu_vs_exit(s: Setup) -> None:
         s.invariant(no_unlocked_read)
     s.final(vm_is_gone)
     s.final(lru_is_empty)
-    if own:
-        s.reachable(user_is_inside)
+    s.reachable(user_is_inside if own else stage2_is_gone)

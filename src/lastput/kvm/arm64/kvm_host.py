@@ -25,6 +25,7 @@ class Arm:
     free_reread: bool = option(True, "... and reads arch.pgd after the unmap (2952a6070e07)")
     init_unwinds: bool = option(False, "kvm_create_vm undoes kvm_arch_init_vm when it fails later")
     logging: bool = option(False, "userspace logs which pages the guest dirties")
+    log_protects: bool = option(True, "a page that was reported is write-protected again")
 
 
 @struct

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from lastput.kernel.atomic import atomic_t
-from lastput.kernel.lock_types import mutex, rwlock_t, spinlock_t
+from lastput.kernel.lock_types import mutex, rw_semaphore, rwlock_t, spinlock_t
 from lastput.kernel.mm_types import mm_struct
 from lastput.kernel.mmu_notifier import mmu_notifier
 from lastput.kernel.srcu import srcu_struct
@@ -17,7 +17,6 @@ from lastput.kernel.wait import wait_queue_head_t
 from lastput.kvm.v6.arch_types import kvm_arch
 from lastput.kvm.v6.options import Kvm6
 from lastput.kvm.v6.pfncache_types import gfn_to_pfn_cache
-from lastput.kvm.v6.slots_rwsem import slots_rwsem
 from lastput.lang import array, const, length, ptr, s8, static, struct, upto
 
 
@@ -56,8 +55,9 @@ class kvm:
     mn_active_invalidate_count: s8
     mn_memslots_update_rcuwait: wait_queue_head_t
     """An rcuwait in the kernel: room for one waiter, which holds slots_lock."""
-    mmu_notifier_slots_lock: slots_rwsem
-    """Of the first version of 52ac8b358b0c only."""
+    mmu_notifier_slots_lock: rw_semaphore
+    """Of the first version of 52ac8b358b0c only: held from start to end, by one task twice if an
+    invalidation is inside of another one. That it is fair (`Rwsem.fair`) is what makes it deadlock."""
     mmu_invalidate_seq: Annotated[int, upto(15)]
     mmu_invalidate_in_progress: s8
     mmu_invalidate_range_start: s8

@@ -8,12 +8,12 @@ invalidation is between the two.
 from __future__ import annotations
 
 from lastput.kernel.mutex import mutex_lock, mutex_unlock
+from lastput.kernel.rwsem import down_read, down_write, up_read, up_write
 from lastput.kernel.spinlock import spin_lock, spin_unlock
 from lastput.kernel.srcu import synchronize_srcu
 from lastput.kernel.wait import finish_wait, prepare_to_wait, schedule_wait, waitqueue_active, wake_up
 from lastput.kvm.v6.kvm_host import kvm, kvm_memslots
 from lastput.kvm.v6.options import Kvm6
-from lastput.kvm.v6.slots_rwsem import down_read_slots, down_write_slots, up_read_slots, up_write_slots
 from lastput.kvm.v6.witness import witness6
 from lastput.lang import WARN_ON, kfree, kzalloc, ptr
 
@@ -40,9 +40,9 @@ def kvm_swap_active_memslots(kvm: ptr[kvm], slots: ptr[kvm_memslots]) -> None:
     Source: Linux 6.1, virt/kvm/kvm_main.c.
     """
     if Kvm6.memslot_update == "rwsem":
-        down_write_slots(kvm.mmu_notifier_slots_lock)
+        down_write(kvm.mmu_notifier_slots_lock)
         kvm.memslots = slots
-        up_write_slots(kvm.mmu_notifier_slots_lock)
+        up_write(kvm.mmu_notifier_slots_lock)
     else:
         spin_lock(kvm.mn_invalidate_lock)
         if Kvm6.memslot_update == "count":
@@ -73,7 +73,7 @@ def invalidation_begins(kvm: ptr[kvm]) -> None:
     Source: Linux 6.1, virt/kvm/kvm_main.c: kvm_mmu_notifier_invalidate_range_start.
     """
     if Kvm6.memslot_update == "rwsem":
-        down_read_slots(kvm.mmu_notifier_slots_lock)
+        down_read(kvm.mmu_notifier_slots_lock)
     else:
         spin_lock(kvm.mn_invalidate_lock)
         kvm.mn_active_invalidate_count += 1
@@ -86,7 +86,7 @@ def invalidation_ends(kvm: ptr[kvm]) -> None:
     Source: Linux 6.1, virt/kvm/kvm_main.c: kvm_mmu_notifier_invalidate_range_end.
     """
     if Kvm6.memslot_update == "rwsem":
-        up_read_slots(kvm.mmu_notifier_slots_lock)
+        up_read(kvm.mmu_notifier_slots_lock)
     else:
         spin_lock(kvm.mn_invalidate_lock)
         if Kvm6.harden_end and kvm.mn_active_invalidate_count == 0:

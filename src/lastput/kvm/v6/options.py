@@ -9,7 +9,7 @@ from lastput.lang import option, options
 class Kvm6:
     """The shared part of KVM; the defaults are Linux 6.1."""
 
-    arch: str = option("arm64", "the architecture", values=("arm64", "tdp", "keeproot"))
+    arch: str = option("arm64", "the architecture", values=("arm64", "tdp"))
     vcpus: int = option(0, "vcpu threads that run the guest", low=0, high=2)
     touches: int = option(1, "guest accesses of each vcpu", low=1, high=3)
     slots: int = option(1, "memory slots that a VM may have", low=1, high=2)

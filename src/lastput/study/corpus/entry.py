@@ -11,8 +11,9 @@ from lastput.study.experiment import Run
 class Entry:
     """A bug that was found and fixed in Linux, as experiments. Texts are our own words.
 
-    `number` is the entry's in the field notes, `commit` the fix (or the CVE). `read` says which public
-    source the model follows, by version and file. `before` and `after` differ in what the fix changed.
+    `number` is the entry's in the field notes, `commit` the fix, by its id or its CVE's, or "-" if there is
+    none that is known: `read` then says why. It says which public source the model follows, by version and
+    file. `before` and `after` differ in what the fix changed.
     `more` are further pairs or mutations of the same protocol; `larger` repeats `before` or `after`
     under larger bounds (`lastput corpus --larger`).
     """

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from lastput.lang.options import Value
 from lastput.study.corpus.entry import Entry
 from lastput.study.experiment import Run, violated
 
 TINY = "TLB and cache maintenance; tables below the top level have one or two entries"
+
+WRITE_PROTECT: dict[str, Value] = {
+    "does": "wp",
+    "runner": "foreign",
+    "mm_test": False,
+    "watch": "lock",
+    "pages": 2,
+    "ram_base": 3,
+    "pgd_entries": 3,
+}
+"""Another process write-protects all of the VM's slot, under two pgd entries."""
 
 ENTRIES = (
     Entry(
@@ -103,6 +115,19 @@ ENTRIES = (
                 violated("use-after-free", "unmap_stage2_range"),
             ),
             Run("kvm/unmap-vs-release", "v4.12", {"teardown": "unregister"}),
+            # The same commit's test in stage2_wp_range cannot matter as long as ioctls of the VM are its own
+            # process's, whose memory and file keep stage 2. It does as soon as another process's are let in.
+            Run(
+                "kvm/vcpu-vs-exit",
+                "7e5a672289c9",
+                {**WRITE_PROTECT, "wp_retest": False},
+                violated(
+                    "null-deref",
+                    "stage2_wp_puds",
+                    story=(("vmm", "kvm_free_stage2_pgd"), ("foreign", "stage2_wp_range")),
+                ),
+            ),
+            Run("kvm/vcpu-vs-exit", "7e5a672289c9", WRITE_PROTECT),
         ),
     ),
     Entry(

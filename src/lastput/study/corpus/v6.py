@@ -13,12 +13,13 @@ AREA = "kvm/v6-vma-vs-fault"
 ENTRIES = (
     Entry(
         number=14,
-        commit="between 6.1 and 6.12, id not found",
+        commit="-",
         subject="stage2_apply_range complains of a stage 2 that a release took away in its lock break",
         symptom="WARNING in __unmap_stage2_range, a panic with panic_on_warn",
         interleaving="An unmap of two parts drops mmu_lock between them; a release sets mmu.pgt to NULL; the "
         "unmap finds no stage 2, returns -EINVAL, and its caller warns.",
-        read="Linux 6.1.192, 6.12.117 and 7.3-rc7, arch/arm64/kvm/mmu.c, by the field notes",
+        read="Linux 6.1.192, 6.12.117 and 7.3-rc7, arch/arm64/kvm/mmu.c, by the field notes; the fix is "
+        "between the first two, its commit was not found",
         left_out="TLB and cache maintenance; the parts are two pages long",
         before=Run(
             UNMAP,
@@ -92,12 +93,13 @@ ENTRIES = (
     ),
     Entry(
         number=35,
-        commit="constructed",
+        commit="-",
         subject="A fault under mmu_lock for reading, against an invalidation that takes it for reading, too",
         symptom="stale mapping: a page is freed while stage 2 maps it",
         interleaving="A fault tests mmu_invalidate_in_progress and mmu_invalidate_seq; an invalidation "
         "begins, finds nothing to unmap and lets the page go; the fault maps it.",
-        read="Linux 7.3-rc7 arch/arm64/kvm/mmu.c, virt/kvm/kvm_main.c, by the field notes",
+        read="Linux 7.3-rc7 arch/arm64/kvm/mmu.c, virt/kvm/kvm_main.c, by the field notes; no kernel had "
+        "this bug: it is constructed, to see what the write lock is for",
         left_out="the relaxation of permissions, which was all that was shared in 5.17",
         before=Run(
             FAULT,

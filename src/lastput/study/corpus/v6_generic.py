@@ -81,7 +81,7 @@ ENTRIES = (
                     "deadlock",
                     story=(
                         ("zapper", "kvm_mmu_notifier_invalidate_range_start"),
-                        ("updater", "down_write_slots"),
+                        ("updater", "down_write"),
                     ),
                 ),
             ),

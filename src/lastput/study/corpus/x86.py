@@ -175,7 +175,7 @@ ENTRIES = (
     ),
     Entry(
         number=55,
-        commit="patch of 2026-05-04",
+        commit="-",
         subject="KVM: loongarch: Grab MMU lock in kvm_arch_flush_shadow_all()",
         symptom="use after free of a page table",
         interleaving="The release empties the guest's page tables and frees them without mmu_lock; "

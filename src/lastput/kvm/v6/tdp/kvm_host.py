@@ -31,7 +31,6 @@ class Tdp:
         True,
         "a walk that has dropped mmu_lock goes on with the entry it had not visited (3a0f64de479c)",
     )
-    zap_all_invalid: bool = option(True, "kvm_tdp_mmu_zap_all visits invalid roots, too")
     age_rcu: bool = option(True, "ageing without mmu_lock is a read section of RCU")
     free_by_rcu: bool = option(True, "tables are freed after a grace period of RCU")
 

@@ -199,10 +199,10 @@ def kvm_tdp_mmu_zap_all(kvm: ptr[kvm]) -> None:
 
     Source: Linux 7.3, arch/x86/kvm/mmu/tdp_mmu.c.
     """
-    root = tdp_mmu_next_root(kvm, NULL, not Tdp.zap_all_invalid)
+    root = tdp_mmu_next_root(kvm, NULL, False)
     while root:
         tdp_mmu_zap_root(kvm, root, False)
-        root = tdp_mmu_next_root(kvm, root, not Tdp.zap_all_invalid)
+        root = tdp_mmu_next_root(kvm, root, False)
 
 
 def kvm_tdp_mmu_zap_invalidated_roots(kvm: ptr[kvm]) -> None:
