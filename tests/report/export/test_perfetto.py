@@ -56,7 +56,11 @@ def test_the_format_is_kept(name: str) -> None:
         assert_nested(slices)
     named = {(e["pid"], e["tid"]) for e in of(found, "M", name="thread_name")}
     assert tracks.keys() <= named
-    assert {e["pid"] for e in of(found, "M", name="process_name")} == {1, 2}
+    processes = {e["pid"] for e in of(found, "M", name="process_name")}
+    assert len(processes) == 2
+    tids = [tid for _, tid in named]
+    assert len(set(tids)) == len(tids)  # a number is one thread, whatever the process
+    assert not processes & {0, *tids}  # and no main thread is meant
     assert_arrows(found, tracks)
 
 
@@ -97,7 +101,7 @@ def test_a_race_is_on_the_tracks() -> None:
         "reader0: lock table.lock",
         "unplug: lock table.lock",
     ]
-    calls = [(e["name"], e["ts"], e["dur"]) for e in of(found, "X", tid=0, cat="call")]
+    calls = [(e["name"], e["ts"], e["dur"]) for e in of(found, "X", tid=1001, cat="call")]
     assert calls == [
         ("read_device", 1, 9),
         ("device_open", 1, 9),
@@ -114,7 +118,7 @@ def test_a_race_is_on_the_tracks() -> None:
 def test_a_lock_that_goes_to_another_task_is_an_arrow() -> None:
     found = events(checked("refcounted_device.py", "broken"))
     ((start,), (end,)) = of(found, "s"), of(found, "f")
-    assert (start["tid"], start["ts"], end["tid"], end["ts"]) == (0, 3.5, 1, 4.5)
+    assert (start["tid"], start["ts"], end["tid"], end["ts"]) == (1001, 3.5, 1002, 4.5)
     assert start["name"] == "hand-over of table.lock"
 
 
@@ -126,4 +130,4 @@ def test_a_reference_count_is_a_counter() -> None:
 
 def test_the_oops_is_at_the_end() -> None:
     (oops,) = of(events(checked("refcounted_device.py", "broken")), "i")
-    assert (oops["tid"], oops["ts"], oops["cat"]) == (0, 9.5, "warning")
+    assert (oops["tid"], oops["ts"], oops["cat"]) == (1001, 9.5, "warning")

@@ -20,6 +20,13 @@ Event = dict[str, Any]
 _WITHIN = 0.5
 """Where in a step an arrow begins or ends: inside, so that it is tied to the step's slice."""
 
+_IDS = 1_000
+"""Processes are numbered by thousands, tracks in between.
+
+To Perfetto thread 0 is no thread of its own, a thread with its process's number is the main thread, and a
+number is the same thread whatever the process.
+"""
+
 
 def text(results: Sequence[Result]) -> str:
     """The violations of `results`, each as a process of its own."""
@@ -47,10 +54,10 @@ class _Call:
 
 
 class _Process:
-    def __init__(self, pid: int, result: Result, found: Violation, flows: Iterator[int]) -> None:
-        self.pid, self.result, self.found, self.flows = pid, result, found, flows
+    def __init__(self, number: int, result: Result, found: Violation, flows: Iterator[int]) -> None:
+        self.pid, self.result, self.found, self.flows = _IDS * number, result, found, flows
         self.bands = found.scene.bands if found.scene else ()
-        tasks = len(found.tasks)
+        tasks = self.pid + 1 + len(found.tasks)
         self.held = {
             key: tasks + number
             for number, key in enumerate(sorted({(b.thread, b.name, b.kind) for b in self.bands}))
@@ -68,18 +75,24 @@ class _Process:
             found += self._counts(self.found.scene)
         return [*found, *self._end()]
 
+    def _track(self, thread: int) -> int:
+        """The track of a task."""
+        return self.pid + 1 + thread
+
     # -- tracks -----------------------------------------------------------------------------------
 
     def _names(self) -> Iterator[Event]:
         title = f"{self.result.scenario}, variant {self.result.variant}"
-        yield self._meta("process_name", 0, name=title)
+        yield self._meta("process_name", self.pid, name=title)
         for task in self.found.tasks:
-            yield self._meta("thread_name", task.index, name=task.name)
-            yield self._meta("thread_sort_index", task.index, sort_index=100 * task.index)
+            yield self._meta("thread_name", self._track(task.index), name=task.name)
+            yield self._meta("thread_sort_index", self._track(task.index), sort_index=100 * task.index)
         for (thread, name, kind), track in self.held.items():
             task_name = self.found.tasks[thread].name
             yield self._meta("thread_name", track, name=f"{task_name}: {kind} {name}")
-            yield self._meta("thread_sort_index", track, sort_index=100 * thread + 1 + track % 99)
+            yield self._meta(
+                "thread_sort_index", track, sort_index=100 * thread + 1 + (track - self.pid) % 99
+            )
 
     def _meta(self, what: str, tid: int, **args: object) -> Event:
         return {"ph": "M", "pid": self.pid, "tid": tid, "name": what, "args": args}
@@ -106,7 +119,9 @@ class _Process:
             for call in under_way:
                 call.last = step.number
         slices = [
-            self._slice(steps[0].thread, c.frame.function, c.first, c.last, _place(c.frame), "call")
+            self._slice(
+                self._track(steps[0].thread), c.frame.function, c.first, c.last, _place(c.frame), "call"
+            )
             for c in calls
         ]
         return slices + [self._step(step) for step in steps]
@@ -115,7 +130,7 @@ class _Process:
         args: dict[str, Any] = {"step": step.number, "choice": step.choice}
         args |= {"accesses": [_words(access) for access in step.accesses]}
         args |= _place(step.frames[0]) if step.frames else {}
-        return self._slice(step.thread, step.statement, step.number, step.number, args, "step")
+        return self._slice(self._track(step.thread), step.statement, step.number, step.number, args, "step")
 
     # -- locks and counts -------------------------------------------------------------------------
 
@@ -135,8 +150,8 @@ class _Process:
 
     def _arrow(self, name: str, drop: int, dropper: int, take: int, taker: int) -> Iterator[Event]:
         flow = {"pid": self.pid, "name": f"hand-over of {name}", "cat": "lock", "id": next(self.flows)}
-        yield {"ph": "s", **flow, "tid": dropper, "ts": drop + _WITHIN}
-        yield {"ph": "f", "bp": "e", **flow, "tid": taker, "ts": take + _WITHIN}
+        yield {"ph": "s", **flow, "tid": self._track(dropper), "ts": drop + _WITHIN}
+        yield {"ph": "f", "bp": "e", **flow, "tid": self._track(taker), "ts": take + _WITHIN}
 
     def _counts(self, scene: Scene) -> Iterator[Event]:
         """Every reference count that some step changes, from the start on."""
@@ -168,7 +183,7 @@ class _Process:
         """The oops, as an instant at the end of the last step."""
         found = self.found
         scope = "p" if found.thread is None else "t"
-        at = {"tid": found.thread or 0, "ts": len(found.steps) + _WITHIN}
+        at = {"tid": self._track(found.thread or 0), "ts": len(found.steps) + _WITHIN}
         name = {"name": found.headline, "cat": found.kind, "args": {"message": found.message}}
         yield {"ph": "i", "s": scope, "pid": self.pid, **at, **name}
 
