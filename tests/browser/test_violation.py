@@ -49,13 +49,23 @@ def test_the_page_opens_at_the_violation(visit: Visit, file: Path) -> None:
 
 def test_keys_step(visit: Visit, file: Path) -> None:
     page = visit(file)
-    page.locator(".controls").scroll_into_view_if_needed()
+    page.locator(".violation").evaluate("violation => violation.scrollIntoView()")
     keys = [("Home", 0), ("ArrowLeft", 0), ("ArrowRight", 1), ("j", 2), ("ArrowDown", 3), ("k", 2)]
     keys += [("ArrowUp", 1), ("n", 7), ("n", 9), ("p", 8), ("End", STEPS), ("j", STEPS)]
     for key, step in keys:
         page.keyboard.press(key)
         assert current(page) == f"v0-s{step}", key
     expect(page.locator("input[type=range]")).to_have_value(str(STEPS))
+
+
+def test_keys_that_scroll_do_so_until_the_lanes_are_on_the_screen(visit: Visit, file: Path) -> None:
+    page = visit(file)
+    page.keyboard.press("Home")
+    assert current(page) == f"v0-s{STEPS}"
+    page.keyboard.press("k")
+    assert current(page) == f"v0-s{STEPS - 1}"
+    page.keyboard.press("Home")
+    assert current(page) == "v0-s0"
 
 
 def test_help_opens_and_closes(visit: Visit, file: Path) -> None:
@@ -78,6 +88,8 @@ def test_slider_buttons_rows_and_addresses_step(visit: Visit, file: Path) -> Non
     assert current(page) == "v0-s0"
     page.locator("#v0-s7 td.lane").last.click()
     assert current(page) == "v0-s7"
+    page.get_by_role("link", name="9", exact=True).click()
+    assert page.url.endswith("#v0-s9")
     page.goto(f"{file.as_uri()}#v0-s3")
     assert current(page) == "v0-s3"
 
@@ -146,7 +158,7 @@ def test_lanes_show_the_row_that_is_marked(visit: Visit, tmp_path: Path) -> None
     path = tmp_path / "long.html"
     path.write_text(results_page([sample.result(sixty_steps())]), "utf-8")
     page = visit(path)
-    page.locator(".controls").scroll_into_view_if_needed()
+    page.keyboard.press("k")
     page.keyboard.press("Home")
     for _ in range(40):
         page.keyboard.press("j")

@@ -15,6 +15,9 @@ lastput.keys = {
   "?": (stepper) => stepper.help(),
 };
 
+// What scrolls the page, as long as the lanes are not all there is on the screen.
+lastput.SCROLLING = new Set(["ArrowDown", "ArrowUp", "Home", "End"]);
+
 // The stepper that the user looks at: the one with the focus, else the first whose controls are on the screen.
 lastput.looked = () => {
   const focused = lastput.steppers.find((stepper) => stepper.root.contains(document.activeElement));
@@ -31,7 +34,7 @@ document.addEventListener("keydown", (event) => {
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
   const action = lastput.keys[event.key];
   const stepper = action && lastput.looked();
-  if (!stepper) return;
+  if (!stepper || (lastput.SCROLLING.has(event.key) && !stepper.isInFront())) return;
   event.preventDefault();
   action(stepper);
   stepper.show();

@@ -38,7 +38,11 @@ lastput.Stepper = class {
     this.all.addEventListener("change", () => this.draw());
     this.rows.forEach((row, number) => {
       row.addEventListener("click", (event) => {
-        if (event.target.closest("a")) event.preventDefault();
+        const link = event.target.closest("a");
+        if (link) {
+          event.preventDefault();
+          window.history.replaceState(null, "", link.hash);
+        }
         this.go(number, { follow: false });
       });
     });
@@ -88,6 +92,13 @@ lastput.Stepper = class {
   show() {
     const room = this.root.querySelector(".scroll").getBoundingClientRect();
     if (this.scrolls() && (room.bottom > window.innerHeight || room.top < 0)) this.root.scrollIntoView();
+  }
+
+  // Whether somebody works with it, or has the lanes before them.
+  isInFront() {
+    const lanes = this.root.querySelector(".scroll").getBoundingClientRect();
+    const whole = lanes.top >= 0 && lanes.bottom <= window.innerHeight;
+    return whole || this.root.contains(document.activeElement);
   }
 
   // Whether the lanes scroll by themselves.

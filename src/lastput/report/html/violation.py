@@ -9,7 +9,7 @@ from lastput.report.html import oops
 from lastput.report.html.lanes import lanes
 from lastput.report.html.page import escape
 from lastput.report.html.scene_data import scene_value
-from lastput.report.interleaving import Line, note
+from lastput.report.interleaving import Line, interesting, note
 from lastput.result import Frame, Source, Violation
 
 SCRIPTS = ("lists.js", "arrows.js", "memory.js", "history.js", "source.js", "stepper.js", "keys.js")
@@ -30,6 +30,7 @@ def violation_section(violation: Violation, key: str) -> str:
     return f"""{head}
 <div class="violation" id="{key}" data-violation="{key}">
 {_controls(key)}
+{_signs(violation)}
 <div class="stage">
 <div class="scroll" tabindex="0" role="region" aria-label="The interleaving">
 {lanes(violation, key)}</div>
@@ -142,6 +143,20 @@ def _help() -> str:
         for names, told in keys
     )
     return f'<dl class="help facts" hidden>{rows}</dl>'
+
+
+def _signs(violation: Violation) -> str:
+    """What the bars of the tasks and the dimmed steps are, as far as there are some."""
+    bands = violation.scene.bands if violation.scene else ()
+    said = {"lock": "held lock", "read lock": "lock held for reading", "read section": "read section"}
+    kinds = [kind for kind in said if any(band.kind == kind for band in bands)]
+    items = "".join(
+        f'<li><span class="swatch {kind.replace(" ", "-")}" aria-hidden="true"></span> {said[kind]}</li>'
+        for kind in kinds
+    )
+    if len(interesting(violation)) < len(violation.steps):
+        items += '<li><span class="soft">dimmed</span>: touches nothing that another task uses</li>'
+    return f'<ul class="legend">{items}</ul>' if items else ""
 
 
 def _legend() -> str:
