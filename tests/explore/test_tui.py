@@ -61,7 +61,7 @@ def test_steps_back_and_on_again(walk: Walk) -> None:
         assert lines(app, "path")[-1].strip() == "1 more ahead: →"
         await pilot.press("j", "enter")
         assert walk.session.path == ((1, 0), (1, 0))
-        await pilot.press("g")
+        await pilot.press("home")
         await pilot.press("7")
         assert walk.session.path == ()
         await pilot.press("f")
@@ -78,7 +78,7 @@ def test_search_and_save(walk: Walk, tmp_path: Path) -> None:
 
     async def script(pilot: Pilot[None]) -> None:
         await pilot.press("e")
-        await pilot.press(*"nobody == 1", "enter")
+        await pilot.press(*"body == 1", "home", *"no", "enter")
         assert text(app, "said").startswith("no object is called nobody: use one of device")
         await pilot.press("v")
         assert text(app, "said").startswith("Searching for a violation: ")

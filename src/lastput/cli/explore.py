@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import shlex
 import sys
 import webbrowser
@@ -25,6 +26,8 @@ def run(args: argparse.Namespace) -> int:
     if args.tui and (args.open or args.port):
         raise UsageError("--tui has no page: leave out --open and --port")
     walk = _walk(args)
+    gc.collect()
+    gc.freeze()  # what is there now stays: to look through it again and again would delay steps by 0.1 s
     try:
         if args.tui:
             _in_terminal(walk, None if args.save is None else Path(args.save))

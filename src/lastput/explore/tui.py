@@ -45,8 +45,8 @@ class Terminal(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,k,backspace", "by(-1)", "back", key_display="←"),
         Binding("right,j", "by(1)", "on", key_display="→"),
-        Binding("g", "start", "start", show=False),
-        Binding("G", "end", "end", show=False),
+        Binding("home", "start", "start", show=False, priority=True),
+        Binding("end", "end", "end", show=False, priority=True),
         Binding("v", "violation", "violation"),
         Binding("n", "moment('')", "next"),
         Binding("f", "moment('free')", "free"),
@@ -172,6 +172,10 @@ class Terminal(App[None]):
         self._typing(False)
         if event.value.strip():
             self.do(lambda: self.walk.find(event.value))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Home and End are the path's, but in the line of the expression."""
+        return action not in ("start", "end") or not self.query_one("#expression").has_class("shown")
 
     def _typing(self, on: bool) -> None:
         line = self.query_one("#expression", Input)
