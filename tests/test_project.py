@@ -14,10 +14,10 @@ LOCK = (ROOT / "requirements/dev.lock").read_text("utf-8")
 
 def test_ci_calls_the_commands_of_the_readme() -> None:
     assert "pip install . && lastput check kvm/age-vs-exit" in README
-    assert "pip install -e . -r requirements/dev.lock && python -m pytest" in README
+    assert "pip install -e . -r requirements/dev.lock && python -m pytest -n auto --dist loadfile" in README
     for command in (
         "pip install --quiet -e . -r requirements/dev.lock",
-        "python -m pytest",
+        "python -m pytest -n auto --dist loadfile",
         "lastput check kvm/age-vs-exit",
     ):
         assert command in CI
