@@ -95,10 +95,10 @@ def assert_arrows(found: list[Event], tracks: dict[tuple[int, int], list[Event]]
 def test_a_race_is_on_the_tracks() -> None:
     found = events(checked("refcounted_device.py", "broken"))
     names = {e["tid"]: e["args"]["name"] for e in of(found, "M", name="thread_name")}
-    assert list(names.values()) == [
+    assert [names[tid] for tid in sorted(names)] == [
         "reader0",
-        "unplug",
         "reader0: lock table.lock",
+        "unplug",
         "unplug: lock table.lock",
     ]
     calls = [(e["name"], e["ts"], e["dur"]) for e in of(found, "X", tid=1001, cat="call")]
@@ -118,7 +118,7 @@ def test_a_race_is_on_the_tracks() -> None:
 def test_a_lock_that_goes_to_another_task_is_an_arrow() -> None:
     found = events(checked("refcounted_device.py", "broken"))
     ((start,), (end,)) = of(found, "s"), of(found, "f")
-    assert (start["tid"], start["ts"], end["tid"], end["ts"]) == (1001, 3.5, 1002, 4.5)
+    assert (start["tid"], start["ts"], end["tid"], end["ts"]) == (1001, 3.5, 1003, 4.5)
     assert start["name"] == "hand-over of table.lock"
 
 

@@ -57,12 +57,15 @@ class _Process:
     def __init__(self, number: int, result: Result, found: Violation, flows: Iterator[int]) -> None:
         self.pid, self.result, self.found, self.flows = _IDS * number, result, found, flows
         self.bands = found.scene.bands if found.scene else ()
-        tasks = self.pid + 1 + len(found.tasks)
-        self.held = {
-            key: tasks + number
-            for number, key in enumerate(sorted({(b.thread, b.name, b.kind) for b in self.bands}))
-        }
-        """Track of each lock that a task holds at some time."""
+        ids = count(self.pid + 1)
+        self.tracks: list[int] = []
+        """Track of each task."""
+        self.held: dict[tuple[int, str, str], int] = {}
+        """Track of each lock that a task holds at some time, just after its own: viewers sort by number."""
+        for task in found.tasks:
+            self.tracks.append(next(ids))
+            own = sorted({(b.thread, b.name, b.kind) for b in self.bands if b.thread == task.index})
+            self.held |= {key: next(ids) for key in own}
 
     def events(self) -> list[Event]:
         """Everything, names of tracks first."""
@@ -75,24 +78,18 @@ class _Process:
             found += self._counts(self.found.scene)
         return [*found, *self._end()]
 
-    def _track(self, thread: int) -> int:
-        """The track of a task."""
-        return self.pid + 1 + thread
-
     # -- tracks -----------------------------------------------------------------------------------
 
     def _names(self) -> Iterator[Event]:
         title = f"{self.result.scenario}, variant {self.result.variant}"
         yield self._meta("process_name", self.pid, name=title)
         for task in self.found.tasks:
-            yield self._meta("thread_name", self._track(task.index), name=task.name)
-            yield self._meta("thread_sort_index", self._track(task.index), sort_index=100 * task.index)
+            yield self._meta("thread_name", self.tracks[task.index], name=task.name)
+            yield self._meta("thread_sort_index", self.tracks[task.index], sort_index=self.tracks[task.index])
         for (thread, name, kind), track in self.held.items():
             task_name = self.found.tasks[thread].name
             yield self._meta("thread_name", track, name=f"{task_name}: {kind} {name}")
-            yield self._meta(
-                "thread_sort_index", track, sort_index=100 * thread + 1 + (track - self.pid) % 99
-            )
+            yield self._meta("thread_sort_index", track, sort_index=track)
 
     def _meta(self, what: str, tid: int, **args: object) -> Event:
         return {"ph": "M", "pid": self.pid, "tid": tid, "name": what, "args": args}
@@ -120,7 +117,7 @@ class _Process:
                 call.last = step.number
         slices = [
             self._slice(
-                self._track(steps[0].thread), c.frame.function, c.first, c.last, _place(c.frame), "call"
+                self.tracks[steps[0].thread], c.frame.function, c.first, c.last, _place(c.frame), "call"
             )
             for c in calls
         ]
@@ -130,7 +127,7 @@ class _Process:
         args: dict[str, Any] = {"step": step.number, "choice": step.choice}
         args |= {"accesses": [_words(access) for access in step.accesses]}
         args |= _place(step.frames[0]) if step.frames else {}
-        return self._slice(self._track(step.thread), step.statement, step.number, step.number, args, "step")
+        return self._slice(self.tracks[step.thread], step.statement, step.number, step.number, args, "step")
 
     # -- locks and counts -------------------------------------------------------------------------
 
@@ -150,8 +147,8 @@ class _Process:
 
     def _arrow(self, name: str, drop: int, dropper: int, take: int, taker: int) -> Iterator[Event]:
         flow = {"pid": self.pid, "name": f"hand-over of {name}", "cat": "lock", "id": next(self.flows)}
-        yield {"ph": "s", **flow, "tid": self._track(dropper), "ts": drop + _WITHIN}
-        yield {"ph": "f", "bp": "e", **flow, "tid": self._track(taker), "ts": take + _WITHIN}
+        yield {"ph": "s", **flow, "tid": self.tracks[dropper], "ts": drop + _WITHIN}
+        yield {"ph": "f", "bp": "e", **flow, "tid": self.tracks[taker], "ts": take + _WITHIN}
 
     def _counts(self, scene: Scene) -> Iterator[Event]:
         """Every reference count that some step changes, from the start on."""
@@ -183,7 +180,7 @@ class _Process:
         """The oops, as an instant at the end of the last step."""
         found = self.found
         scope = "p" if found.thread is None else "t"
-        at = {"tid": self._track(found.thread or 0), "ts": len(found.steps) + _WITHIN}
+        at = {"tid": self.tracks[found.thread or 0], "ts": len(found.steps) + _WITHIN}
         name = {"name": found.headline, "cat": found.kind, "args": {"message": found.message}}
         yield {"ph": "i", "s": scope, "pid": self.pid, **at, **name}
 
