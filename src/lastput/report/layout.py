@@ -62,8 +62,8 @@ def _pieces(text: str, longest: int) -> list[str]:
 
 
 def plural(number: int, noun: str) -> str:
-    """`1 step`, `2 steps`, `12,345 states`; `switch` and `branch` take -es."""
-    ending = "" if number == 1 else "es" if noun.endswith("ch") else "s"
+    """`1 step`, `2 steps`, `12,345 states`; `switch` and `witness` take -es."""
+    ending = "" if number == 1 else "es" if noun.endswith(("ch", "s")) else "s"
     return f"{number:,} {noun}{ending}"
 
 

@@ -32,7 +32,7 @@ def _row(entry: Entry, found: Mapping[int, Any], witnesses: Witnesses) -> str:
         f'<tr id="bug-{entry.number}"><th scope="row">{entry.number}</th>'
         f'<td><p class="who"><code>{escape(entry.commit)}</code></p><p>{escape(entry.subject)}</p>'
         f"{_more(entry, found, witnesses)}</td>"
-        f"<td>{before}</td><td>{after}</td></tr>\n"
+        f'<td data-label="Before the fix">{before}</td><td data-label="After it">{after}</td></tr>\n'
     )
 
 
