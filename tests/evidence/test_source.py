@@ -8,6 +8,8 @@ import pytest
 
 from lastput import kernel
 from lastput.evidence.source import blocks, is_alarm, line_text, short, shown, statement
+from lastput.kernel.rcu import rcu_read_lock, rcu_read_unlock
+from lastput.kernel.rwsem import down_read, down_write
 from lastput.simulate.fault import Frame
 
 FILE = str(Path(__file__).with_name("sample.py"))
@@ -52,6 +54,14 @@ def test_no_source() -> None:
 def test_a_primitive_is_shown_as_its_call() -> None:
     stack = [frame("user", "lock(p.inner)"), frame("lock", "await_(lambda")]
     assert shown(stack) == ("user", "lock(p.inner)")
+
+
+def test_a_lock_is_shown_as_its_call_whatever_it_does() -> None:
+    # down_read looks at an option outside of its atomic block, rcu_read_lock at the task.
+    for function in (down_read, down_write, rcu_read_lock, rcu_read_unlock):
+        file, line = function.__code__.co_filename, function.__code__.co_firstlineno
+        inside = Frame(function.__name__, file, line + 5)
+        assert shown([frame("user", "lock(p.inner)"), inside]) == ("user", "lock(p.inner)")
 
 
 def test_a_function_with_other_steps_is_shown_itself() -> None:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from lastput.lang import roles
 from lastput.simulate.fault import Frame
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -122,21 +123,38 @@ def _head_holds(node: ast.stmt, line: int) -> bool:
 
 
 def _is_primitive(frame: Frame) -> bool:
-    """Whether the function of `frame` has atomic blocks, and outside of them touches no memory."""
-    return _has_primitive(_parsed(frame.file), frame.function, frame.line)
+    """Whether the function of `frame` has atomic blocks, and outside of them touches no memory.
+
+    What a lock, or a read section, does there is its own affair (`down_read` looks at its options).
+    """
+    locks = _is_lock(frame.function, frame.file)
+    return _has_primitive(_parsed(frame.file), frame.function, frame.line, locks)
+
+
+def _is_lock(function: str, file: str) -> bool:
+    """Whether the model has declared that the function takes or gives back a lock, or a read section."""
+    return any(
+        found.__name__ == function and found.__code__.co_filename == file
+        for found in roles.declared("lock", "read section")
+    )
 
 
 @functools.cache
-def _has_primitive(parsed: _Parsed, function: str, line: int) -> bool:
+def _has_primitive(parsed: _Parsed, function: str, line: int, locks: bool) -> bool:
     for node in parsed.nodes:
         if isinstance(node, ast.FunctionDef) and node.name == function and _spans(node, line):
             inside = {id(n) for part in ast.walk(node) if isinstance(part, ast.With) for n in ast.walk(part)}
-            return bool(inside) and not any(
-                isinstance(part, ast.Attribute) and id(part) not in inside
-                for statement in node.body
-                for part in ast.walk(statement)
-            )
+            return bool(inside) and (locks or not _touches(node, inside))
     return False
+
+
+def _touches(node: ast.FunctionDef, inside: set[int]) -> bool:
+    """Whether a function may touch memory outside of its atomic blocks, which are the nodes `inside`."""
+    return any(
+        isinstance(part, ast.Attribute) and id(part) not in inside
+        for statement in node.body
+        for part in ast.walk(statement)
+    )
 
 
 def _spans(node: ast.stmt, line: int) -> bool:

@@ -123,9 +123,14 @@ def ends(function: object, *kinds: Kind) -> Role | None:
     return _found(_ENDS, function, kinds)
 
 
-def declared(kind: Kind) -> list[Function]:
-    """The functions that begin, or have, a role of `kind`."""
-    return [function for function, found in _BEGINS.items() if any(role.kind == kind for role in found)]
+def declared(*kinds: Kind) -> list[Function]:
+    """The functions that have a role of one of `kinds`: what begins it first, then what ends it."""
+    return [
+        function
+        for known in (_BEGINS, _ENDS)
+        for function, found in known.items()
+        if any(role.kind in kinds for role in found)
+    ]
 
 
 def _found(declared: dict[Function, list[Role]], function: object, kinds: tuple[Kind, ...]) -> Role | None:
