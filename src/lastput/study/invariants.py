@@ -11,7 +11,7 @@ from lastput.kernel.hlist import LIST_POISON2, hlist_head, hlist_node, hlist_unh
 from lastput.kernel.list import list_head
 from lastput.kernel.mm_types import Mm, mm_struct, page
 from lastput.kernel.page import lru
-from lastput.lang import ptr, ref
+from lastput.lang import cell, ptr, ref
 
 MOST = 4
 """More than any list here has nodes: a walk that comes so far goes round in a circle."""
@@ -25,16 +25,23 @@ def is_hashed(node: ptr[hlist_node]) -> bool:
     return not hlist_unhashed(node) and node.pprev != ref(lambda: LIST_POISON2.first)
 
 
+def next_of(node: ptr[hlist_node]) -> cell[ptr[hlist_node]]:
+    """Address of `node.next`."""
+    return ref(lambda: node.next)
+
+
 def hlist_is_whole(head: ptr[hlist_head], nodes: int) -> bool:
-    """The list has so many nodes, and `pprev` of each leads back to the pointer that leads to it."""
+    """The list has so many nodes, and `pprev` of each is the address of the pointer that leads to it."""
+    leads_here = ref(lambda: head.first)
     node = head.first
     whole = True
     found = 0
     while node and whole:
-        if found == nodes or not is_hashed(node) or node.pprev.value != node:
+        if found == nodes or node.pprev != leads_here:
             whole = False
         else:
             found += 1
+            leads_here = next_of(node)
             node = node.next
     return whole and found == nodes
 
