@@ -54,9 +54,12 @@ class Explored:
             self.shortest = depth
 
 
-def explore(world: World, *, max_states: int = 200_000) -> Explored:
-    """Visit every state of `world`, or `max_states` of them."""
-    return _Search(world).run(max_states)
+def explore(world: World, *, max_states: int = 200_000, first: bool = False) -> Explored:
+    """Visit every state of `world`, or `max_states` of them.
+
+    With `first`, go no farther than the shortest schedules to a violation: `complete` is then False.
+    """
+    return _Search(world).run(max_states, first)
 
 
 class _Search:
@@ -69,10 +72,13 @@ class _Search:
         self.level: list[tuple[Schedule, list[int]]] = []
         """The states met first after the same number of steps: a way to each, and who can step there."""
 
-    def run(self, max_states: int) -> Explored:
+    def run(self, max_states: int, first: bool) -> Explored:
         """Level after level, until one is empty."""
         self._attempt(())
         while self.level and self.found.complete:
+            if first and self.found.violations:
+                self.found.complete = False
+                break
             level, self.level = self.level, []
             self.found.levels.append(len(level))
             for schedule, enabled in level:
