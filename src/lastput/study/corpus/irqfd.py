@@ -23,7 +23,7 @@ ENTRIES = (
         "eventfd's wait queue. Another thread finds it in the list and deassigns it; the worker shuts it "
         "down.",
         read="virt/kvm/eventfd.c of Linux 4.8, 4.14.y, 4.19 and 5.10; the fix by its subject in the change "
-        "logs of stable kernels",
+        "logs of stable kernels (its id was not looked up there)",
         left_out=LEFT_OUT,
         before=Run(
             IRQFD,
@@ -83,7 +83,7 @@ ENTRIES = (
         "thread closes the eventfd, whose last reference that was; POLLHUP has the irqfd shut down and "
         "freed; the first thread puts it into the list of consumers.",
         read="virt/kvm/eventfd.c of Linux 4.8, 4.14.y, 4.19 and 5.10; the fix by its subject in the change "
-        "logs of stable kernels",
+        "logs of stable kernels (its id was not looked up there)",
         left_out=LEFT_OUT + ". As modelled the read section of b5020a8e6b54, which ends behind the list of "
         "consumers, is enough by itself: with it, where the file is let go of makes no difference.",
         before=Run(
