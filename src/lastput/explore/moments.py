@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from lastput.checks import kinds as checks
 from lastput.evidence.source import shown
 from lastput.explore.steps import Schedule
 from lastput.simulate.fault import Fault
@@ -58,7 +59,8 @@ def next_moment(program: Program, path: Schedule, ahead: Schedule, kinds: Sequen
                 if text:
                     return Moment((*steps, *ahead[len(steps) - len(path) :]), len(steps), text)
     except Fault as fault:
-        return Moment(tuple(steps), len(steps), f"a rule is broken: {fault.kind}")
+        what = "a bound of the model" if checks.KINDS[fault.kind].bound else "a rule is broken"
+        return Moment(tuple(steps), len(steps), f"{what}: {fault.kind}")
     far = len(steps) - len(path) >= FAR
     why = f"nothing in the next {FAR:,} steps" if far else "nothing more: the walk ends here"
     return Moment(tuple(steps), len(steps), why, found=False)

@@ -47,7 +47,7 @@ class Terminal(App[None]):
         Binding("right,j", "by(1)", "on", key_display="→"),
         Binding("home", "start", "start", show=False, priority=True),
         Binding("end", "end", "end", show=False, priority=True),
-        Binding("v", "violation", "violation"),
+        Binding("v", "violation", "oops"),
         Binding("n", "moment('')", "next"),
         Binding("f", "moment('free')", "free"),
         Binding("l", "moment('lock')", "lock"),
@@ -79,7 +79,7 @@ class Terminal(App[None]):
                     yield Static(id="memory_text", markup=False)
                 yield OptionList(id="path", classes="pane")
         yield Input(id="expression", placeholder="a state in which, as kvm.users_count == 0")
-        yield Footer()
+        yield Footer(compact=True)
 
     def on_mount(self) -> None:
         """Begin."""

@@ -34,7 +34,10 @@ def explore_page(fixed: dict[str, Any], title: str) -> str:
 
 
 def _body(fixed: dict[str, Any], title: str) -> str:
+    options = ", ".join(f"{name}={_shown(value)}" for name, value in fixed["settings"].items())
+    chosen = f"<details><summary>Options</summary><p class='code'>{escape(options)}</p></details>"
     return f"""<p>{escape(title)}</p>
+{chosen if options else ""}
 <noscript><p>This page needs JavaScript: it asks lastput for every step.</p></noscript>
 <div class="walk">
 <div class="controls" role="group" aria-label="The walk">
@@ -51,10 +54,17 @@ def _body(fixed: dict[str, Any], title: str) -> str:
 <section aria-label="Tasks"><h2>What can be done next</h2><div class="tasks"></div></section>
 <section aria-label="Memory"><h2>Memory</h2>
 <label class="all"><input type="checkbox" data-all> all objects, all fields</label>
-{_legend()}<div class="picture" tabindex="0" role="region" aria-label="Objects"><div class="memory"></div></div></section>
+{_legend()}
+<div class="picture" tabindex="0" role="region" aria-label="Objects"><div class="memory"></div></div>
+</section>
 <section aria-label="The path"><h2>The way here</h2><ol class="way" tabindex="-1"></ol></section>
 </div>
 </div>"""
+
+
+def _shown(value: bool | int | str) -> str:
+    """An option's value as --set takes it."""
+    return str(int(value)) if isinstance(value, bool) else str(value)
 
 
 def _buttons() -> str:
