@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lastput.lang import NULL, Setup, cell, kfree, kmalloc, ptr, ref, scenario, static, struct
+from lastput.lang import NULL, Setup, cell, kfree, kmalloc, ptr, ref, s8, scenario, static, struct
 
 
 @struct
@@ -14,6 +14,7 @@ class box:
 class state:
     count: int
     flag: bool
+    level: s8
     where: cell[int]
     kept: ptr[box]
 
@@ -25,6 +26,7 @@ def count() -> None:
     shared.where = ref(lambda: shared.count)
     shared.count += 1
     shared.flag = shared.count == 2
+    shared.level -= 3
 
 
 def keep() -> None:

@@ -39,7 +39,7 @@ def world_of(file: str, variant: str, settings: dict[str, Any]) -> World:
 def both(request: pytest.FixtureRequest) -> tuple[Space, BruteForce]:
     space = explore(world_of(*request.param))
     brute = BruteForce(world_of(*request.param))
-    brute.run(100_000)
+    brute.run(100_000, first=False)
     return space, brute
 
 
@@ -160,6 +160,16 @@ def test_what_breaks_the_rule(tables: tuple[str, str]) -> None:
     ]
 
 
+def test_a_step_begins_where_its_thread_stands(tables: tuple[str, str]) -> None:
+    states, transitions = tables
+    for thread in ("reader0", "unplug"):
+        query = f"""
+            SELECT count(*), count_if(t.function || ':' || t.line = split_part(s."at.{thread}", ' < ', 1))
+            FROM '{transitions}' t JOIN '{states}' s ON s.id = t."from" WHERE t.thread = '{thread}'"""
+        ((steps, alike),) = rows(query)
+        assert steps == alike > 10
+
+
 def test_a_broken_state_is_marked(tmp_path: Path) -> None:
     space = explore(world_of("tests/states/model.py", "default", {}))
     path = tmp_path / "model.parquet"
@@ -168,6 +178,8 @@ def test_a_broken_state_is_marked(tmp_path: Path) -> None:
     assert found == [("invariant below_two",)]
     types = dict(rows(f"SELECT name, type FROM parquet_schema('{files.names(path)[0]}')"))
     assert types["shared.flag"] == "BOOLEAN"
+    levels = rows(f"SELECT DISTINCT \"shared.level\" FROM '{files.names(path)[0]}' ORDER BY 1")
+    assert levels == [(-6,), (-3,), (0,)]
     values = rows(f'SELECT DISTINCT "shared.flag", "shared.where" FROM \'{files.names(path)[0]}\'')
     assert (True, "&shared.count") in values
     unwritten = f"SELECT count(*) FROM '{files.names(path)[0]}' WHERE \"life.box#0\" = 'live'"

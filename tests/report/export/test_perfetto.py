@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from lastput.report.export.perfetto import text
-from lastput.result import Result
+from lastput.result import Band, Result, Scene
 
-from ..samples import SAMPLES
+from ..samples import NULL_DEREF, SAMPLES, VIOLATED
 from .samples import checked
 
 Event = dict[str, Any]
@@ -120,6 +121,15 @@ def test_a_lock_that_goes_to_another_task_is_an_arrow() -> None:
     ((start,), (end,)) = of(found, "s"), of(found, "f")
     assert (start["tid"], start["ts"], end["tid"], end["ts"]) == (1001, 3.5, 1003, 4.5)
     assert start["name"] == "hand-over of table.lock"
+
+
+def test_a_lock_that_is_taken_again_is_no_hand_over() -> None:
+    bands = tuple(
+        Band(*band) for band in ((1, "lock", "l", 0, 2), (1, "lock", "l", 5, 6), (0, "lock", "l", 9, 9))
+    )
+    found = replace(NULL_DEREF, scene=Scene((), (), bands, ()))
+    ((start,), (end,)) = (of(events(replace(VIOLATED, violation=found)), phase) for phase in "sf")
+    assert (start["ts"], end["ts"]) == (6.5, 9.5)
 
 
 def test_a_reference_count_is_a_counter() -> None:
