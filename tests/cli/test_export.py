@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lastput.report.export.formats import FORMATS
+from lastput.states import dot, parquet
 
 from .conftest import Cli
 
@@ -115,3 +117,29 @@ def test_a_table_that_cannot_be_written_is_said_before_the_search(cli: Cli, tmp_
     ended = cli("check", "several.py::endless", "--export", str(file))
     assert (ended.status, ended.out) == (2, "")
     assert "a.transitions.parquet: is a directory" in ended.err
+
+
+def test_ctrl_c_while_states_are_written_leaves_the_verdict(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def text(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dot, "text", text)
+    file = tmp_path / "a.dot"
+    ended = cli("check", "book.py", "--variant", "broken", "--export", str(file))
+    assert (ended.status, ended.err) == (1, f"Interrupted, so {file} was not written.\n")
+    assert not list(tmp_path.glob("*a.dot*"))
+
+
+def test_a_full_disk_leaves_no_half_of_a_file(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(parquet, "write_transitions", full)
+    file = tmp_path / "a.parquet"
+    ended = cli("check", "book.py", "--variant", "broken", "--export", str(file))
+    assert (ended.status, ended.err) == (2, f"lastput: --export {file}: No space left on device\n")
+    assert not [name for name in tmp_path.iterdir() if "parquet" in name.name]

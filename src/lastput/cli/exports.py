@@ -82,10 +82,10 @@ def _write_states(args: argparse.Namespace, path: Path, scenario: Scenario, resu
         terminal.complain(f"{path} was not written: {error}.")
     except MemoryError:
         interrupt.settled()
-        terminal.complain(f"Out of memory, so {path} is not complete.")
+        terminal.complain(f"Out of memory, so {path} was not written.")
     except KeyboardInterrupt:
         interrupt.settled()
-        terminal.complain(f"Interrupted, so {path} is not complete.")
+        terminal.complain(f"Interrupted, so {path} was not written.")
     except OSError as error:
         raise UsageError(f"--export {path}: {error.strerror or error}") from None
     else:

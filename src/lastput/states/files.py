@@ -40,14 +40,27 @@ def most_states(path: Path) -> int | None:
 
 
 def write(path: Path, space: Space, schedule: Sequence[tuple[int, int]]) -> None:
-    """Write the files of `path`; `schedule` is marked in a graph. OSError when the disk is full, say."""
+    """Write the files of `path`; `schedule` is marked in a graph. OSError when the disk is full, say.
+
+    Nobody finds half a file: what was written so far goes where it cannot be finished.
+    """
+    parts = [name.with_name(f".{name.name}.part") for name in names(path)]
+    try:
+        _write(path, parts, space, schedule)
+        for part, name in zip(parts, names(path), strict=True):
+            part.replace(name)
+    finally:
+        for part in parts:
+            part.unlink(missing_ok=True)
+
+
+def _write(path: Path, parts: list[Path], space: Space, schedule: Sequence[tuple[int, int]]) -> None:
     if path.name.endswith(GRAPH):
         from lastput.states.dot import text
 
-        path.write_text(text(space, schedule), "utf-8")
+        parts[0].write_text(text(space, schedule), "utf-8")
         return
     from lastput.states import parquet
 
-    states, transitions = names(path)
-    parquet.write_states(space, states)
-    parquet.write_transitions(space, transitions)
+    parquet.write_states(space, parts[0])
+    parquet.write_transitions(space, parts[1])

@@ -14,7 +14,7 @@ from lastput.checks.kinds import KINDS
 from lastput.report.export.sarif import text
 from lastput.result import Frame, Result
 
-from ..samples import INCOMPLETE, SAMPLES, VIOLATED
+from ..samples import INCOMPLETE, NULL_DEREF, SAMPLES, VIOLATED
 from .samples import ROOT, checked
 
 SCHEMA = json.loads((ROOT / "tests/data/sarif/sarif-schema-2.1.0.json").read_text("utf-8"))
@@ -73,6 +73,15 @@ def test_a_rule_says_what_the_kernel_says_and_what_it_means() -> None:
     for rule in rules:
         assert rule["shortDescription"]["text"] == KINDS[rule["id"]].headline
         assert KINDS[rule["id"]].meaning in rule["help"]["text"]
+
+
+def test_a_wish_that_nothing_fulfils_has_no_place() -> None:
+    found = replace(NULL_DEREF, kind="unreachable", function="", file="", line=0, thread=None)
+    tasks = tuple(replace(task, frames=()) for task in found.tasks)
+    result = replace(VIOLATED, violation=replace(found, tasks=tasks, steps=(), schedule=()))
+    (shown,) = log(result)["results"]
+    assert shown["locations"] == []
+    assert not {"codeFlows", "stacks"} & set(shown)
 
 
 def test_an_incomplete_search_is_no_success() -> None:
