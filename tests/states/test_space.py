@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -209,3 +212,15 @@ def test_too_many_states_are_said(device: Space) -> None:
     assert len(explore(device.world, max_states=42).reached.states) == 42
     with pytest.raises(NotExplored, match="fit into memory"):
         explore(device.world, max_memory=1)
+
+
+def test_the_layout_is_the_same_in_every_process() -> None:
+    """Compiled code may be another process's: what reads its states works the layout out anew."""
+    command = [sys.executable, "-m", "lastput", "compile", str(ROOT / MODELS[2][0]), "--emit", "steps"]
+    printed = {
+        subprocess.run(
+            command, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(printed) == 1
