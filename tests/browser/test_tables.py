@@ -82,6 +82,19 @@ def test_an_address_leads_to_a_witness_and_to_its_steps(
     expect(page.locator("#witness .controls .now")).to_contain_text(now)
 
 
+def test_a_long_table_is_narrowed_to_what_is_looked_for(file: Path, visit: Visit) -> None:
+    page = visit(file)
+    field = page.get_by_role("searchbox", name="Only claims with")
+    rows = page.locator("section[aria-labelledby=claims] tbody tr:visible")
+    expect(rows).to_have_count(3)
+    field.press_sequentially("reader NOBODY")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("Nobody has tried.")
+    expect(page.get_by_text("1 of 3")).to_be_visible()
+    field.clear()
+    expect(rows).to_have_count(3)
+
+
 @pytest.mark.parametrize("fragment", ["C99", "__proto__", "toString", "%E0%A4%A", "<img src=x>"])
 def test_an_address_that_leads_nowhere_shows_the_tables(fragment: str, file: Path, visit: Visit) -> None:
     page = visit(f"{file.as_uri()}#{fragment}")

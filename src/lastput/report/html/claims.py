@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lastput.report.claims import verdict
-from lastput.report.html.experiments import Section, commands, outcome, sign, stacked
+from lastput.report.html.experiments import Section, commands, filtered, outcome, sign, stacked
 from lastput.report.html.page import escape
 from lastput.report.html.witnesses import Witnesses
 
@@ -22,7 +22,7 @@ def section(claims: Sequence[Claim], found: Mapping[int, Any], witnesses: Witnes
     """A row for each claim."""
     rows = "".join(_row(claim, found, witnesses) for claim in claims)
     table = stacked(("Claim", "What was said", "Verdict", "Shown by"), f"<tbody>{rows}</tbody>")
-    return "claims", "What people said", _counts(claims, found) + table
+    return "claims", "What people said", _counts(claims, found) + filtered("claims", table)
 
 
 def _counts(claims: Sequence[Claim], found: Mapping[int, Any]) -> str:

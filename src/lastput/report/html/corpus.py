@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lastput.report.corpus import roles
-from lastput.report.html.experiments import Section, commands, outcome, stacked
+from lastput.report.html.experiments import Section, commands, filtered, outcome, stacked
 from lastput.report.html.page import escape
 from lastput.report.html.witnesses import Witnesses
 from lastput.report.layout import plural
@@ -19,7 +19,7 @@ def section(entries: Sequence[Entry], found: Mapping[int, Any], witnesses: Witne
     """A row for each bug."""
     rows = "".join(_row(entry, found, witnesses) for entry in entries)
     table = stacked(("No.", "Bug", "Before the fix", "After it"), f"<tbody>{rows}</tbody>")
-    return "corpus", "Known bugs, before and after their fixes", table
+    return "corpus", "Known bugs, before and after their fixes", filtered("bugs", table)
 
 
 def _row(entry: Entry, found: Mapping[int, Any], witnesses: Witnesses) -> str:

@@ -50,6 +50,14 @@ def stacked(heads: Sequence[str], bodies: str) -> str:
     return f'<table class="plain stacked"><thead><tr>{names}</tr></thead>{bodies}</table>'
 
 
+def filtered(what: str, table: str) -> str:
+    """`table` behind a field that narrows it to rows with some words; `what` they are, in the plural."""
+    return (
+        f'<p class="screen" data-filter hidden><label>Only {escape(what)} with '
+        f'<input type="search"></label> <span class="soft" role="status"></span></p>{table}'
+    )
+
+
 def last_lines(settled: Sequence[Settled], missing: int, seconds: float, *, stopped: bool) -> str:
     """How many experiments there were, and whether all is as expected."""
     lines = tally(settled, missing, seconds, Style(), stopped=stopped)

@@ -16,7 +16,7 @@ from lastput.report.html import violation
 from lastput.report.html.page import escape
 from lastput.result import Result, Violation
 
-SCRIPTS = (*violation.SCRIPTS, "witnesses.js")
+SCRIPTS = (*violation.SCRIPTS, "witnesses.js", "filter.js")
 STYLES = (*violation.STYLES, "tables.css")
 
 
