@@ -123,4 +123,6 @@ def test_every_role_has_a_row() -> None:
         for name, value in vars(roles).items()
         if callable(value) and value.__module__ == roles.__name__ and name[0].islower()
     }
-    assert all(f"`roles.{name}(" in page for name in declared - {"begins", "ends", "declared", "is_primitive"})
+    assert all(
+        f"`roles.{name}(" in page for name in declared - {"begins", "ends", "declared", "is_primitive"}
+    )
