@@ -78,15 +78,14 @@ def assert_violates(
 def assert_reachable(scenario: Scenario, what: str, variant: str | None = None, **settings: Value) -> Result:
     """In some state `what` is true: an expression, or the name of a function given to `s.reachable`.
 
-    The expression is written as in a model. It may use what the scenario's file defines or imports, and the
-    objects of the set-up by the names that reports show.
+    The expression is one over the objects, by the names that reports show: see `lastput.ask`.
     """
     __tracebackhide__ = True
-    from lastput.ask import ask
+    from lastput.ask import asked
 
     world = build_world(scenario, variant, settings)
     if not any(p.kind == "reachable" and p.name == what for p in world.properties):
-        ask(world, what)
+        world.properties.append(asked(world, what))
     result = _run(world)
     if what in result.coverage.witnesses:
         return result

@@ -1,4 +1,4 @@
-"""The way to a violation or to a state that somebody describes; and what cannot be described."""
+"""The way to a violation or to a state that somebody describes."""
 
 from __future__ import annotations
 
@@ -6,22 +6,13 @@ import time
 
 import pytest
 
-from lastput.checker import build_world
-from lastput.cli import target
-from lastput.explore.expression import condition, names
 from lastput.explore.nearest import Model, nearest
-from lastput.explore.session import Session
 from lastput.explore.walk import Walk
 from lastput.lang import UsageError
 
 from .conftest import DEVICE
 
 BROKEN, FIXED = Model(DEVICE, "broken", ()), Model(DEVICE, "fixed", ())
-
-
-@pytest.fixture(scope="module")
-def session() -> Session:
-    return Session(build_world(target.find(DEVICE), "broken", {}))
 
 
 def test_the_nearest_violation_from_the_start_and_from_here() -> None:
@@ -53,38 +44,6 @@ def test_the_nearest_state_and_that_there_is_none() -> None:
     assert (never.schedule, never.complete) == (None, True)
     # More states than up to the first violation: the search goes on beside it.
     assert never.states > nearest(BROKEN, (), None).states
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("device.refs ==", "not an expression"),
-        ("nobody.x == 1", "no object is called nobody: use one of device, table"),
-        ("device.nope == 1", "has no field nope; instead: use one of"),
-        ("device == 1", "cannot be compared"),
-        ("__import__('os').system('true')", "only functions of the model"),
-        ("(lambda: 1)() == 1", "only functions of the model"),
-        ("device.__class__ == 1", "that is no field"),
-        ("'device' == 1", "use a number"),
-        ("[x for x in (1,)] == 1", "only names, fields"),
-        ("(device := NULL) == NULL", "only names, fields"),
-        ("kfree(device) == NULL", "only functions of the model"),
-        ("open_vs_disconnect == 1", "no object is called open_vs_disconnect"),
-        ("Device.readers.__init__ == 1", "that is no field"),
-        ("device_put(device) == 1", "returns nothing"),
-    ],
-)
-def test_what_is_no_condition(session: Session, text: str, why: str) -> None:
-    with pytest.raises(UsageError) as refused:
-        condition(session.world, text)
-    assert why in str(refused.value)
-    assert "\n" not in str(refused.value)
-
-
-def test_names_can_be_typed(session: Session) -> None:
-    assert names(session.world) == ["device", "table", "task_struct", "task_struct_2"]
-    condition(session.world, "task_struct.2.mm == NULL or task_struct_2.mm == NULL")
-    condition(session.world, "Device.readers == 1 and not table.dev")
 
 
 def test_a_search_runs_beside_the_walk(walk: Walk) -> None:

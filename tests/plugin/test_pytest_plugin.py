@@ -194,7 +194,7 @@ def test_name():
         [
             "test_session.py:*: assert_holds(_puts)",
             "expected to hold, found leak",
-            "<session.rfs == 3>:*: error: struct session has no field rfs",
+            "*struct session has no field rfs; instead: use one of refs",
             "FAILED *test_holds - expected to hold, found leak",
             "FAILED *test_violates - expected a violation in session_put, but it holds",
             "FAILED *test_reached - session.refs == 3: true in no state",

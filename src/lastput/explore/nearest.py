@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lastput.ask import never
 from lastput.checker import build_world, compiled
 from lastput.checks.kinds import KINDS
 from lastput.cli import target
@@ -21,7 +22,6 @@ from lastput.compiler.compile import Compiled, type_all
 from lastput.engine.expander import Expander
 from lastput.engine.model import NativeModel
 from lastput.engine.search import search
-from lastput.explore.expression import condition
 from lastput.explore.steps import Schedule
 from lastput.lang.edits import applying
 from lastput.lang.errors import UsageError
@@ -87,7 +87,7 @@ def _ask(world: World, expression: str) -> None:
     """Make the expression all that is asked of `world`."""
     with configuration(world.configuration), applying(world.edits):
         type_all(world)  # places the statics, which the expression may name
-    world.properties[:] = [condition(world, expression)]
+    world.properties[:] = [never(world, expression)]
 
 
 def _all_but_invariants(native: Compiled) -> frozenset[int]:

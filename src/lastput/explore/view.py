@@ -6,9 +6,9 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+from lastput.ask import names
 from lastput.evidence.objects import Objects
 from lastput.evidence.scene import function_source
-from lastput.explore.expression import names
 from lastput.explore.picture import Picture
 from lastput.explore.session import Place, Session
 from lastput.explore.steps import Option

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from lastput.ask import never
 from lastput.checker import Disagreement, build_world
 from lastput.cli import target
-from lastput.explore.expression import condition
 from lastput.explore.finder import Finder
 from lastput.explore.moments import KINDS, Kind, next_moment
 from lastput.explore.nearest import Model, Nearest
@@ -81,7 +81,7 @@ class Walk:
         self._moves()
         here = self.session.here()
         if expression is not None:
-            condition(self.session.world, expression)
+            never(self.session.world, expression)
         elif here.violations:
             raise UsageError("a rule is broken here: go back to look for another")
         if here.bound or any(found.thread is not None for found in here.violations):
@@ -123,7 +123,7 @@ class Walk:
         with Scheduler.start(self.session.program) as run:
             for step in self.session.path:
                 run.step(*step)
-            run.world = replace(world, properties=[condition(world, expression)])
+            run.world = replace(world, properties=[never(world, expression)])
             return any(fault.kind == "invariant" for fault in judge(run)[0])
 
     # -- files ------------------------------------------------------------------------------------
