@@ -27,8 +27,17 @@ def test_replays(cli: Cli, saved: Path) -> None:
     found = cli("check", "book.py", "--variant", "broken").out
     again = cli("replay", "oops.json")
     assert (again.status, again.err) == (1, "")
-    report = again.out[again.out.index("BUG:") : again.out.index("Up to")]
+    report, searched = again.out[again.out.index("BUG:") :].split("A replay with 2 threads")
     assert report in found
+    assert "0 states" not in searched
+
+
+def test_does_not_write_over_what_it_reads(cli: Cli, saved: Path) -> None:
+    before = saved.read_bytes()
+    ended = cli("replay", "oops.json", "--html", "./oops.json")
+    assert (ended.status, ended.out) == (2, "")
+    assert "oops.json is named twice" in ended.err
+    assert saved.read_bytes() == before
 
 
 def test_full_and_json(cli: Cli, saved: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import keyword
+import os
 import re
 import sys
 from importlib import resources
@@ -30,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     name = _checked(args.name)
     files = {Path(f"{name}.py"): "model.txt", Path(f"test_{name}.py"): "test.txt"}
     for path in files:
-        if path.exists() or path.is_symlink():
+        if os.path.lexists(path):
             raise UsageError(f"{path} is there already, and is not overwritten: use another name")
     for path, template in files.items():
         _write(path, _template(template).replace("NAME", name))

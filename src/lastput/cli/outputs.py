@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def require_writable(args: argparse.Namespace, variants: int = 1) -> None:
     """UsageError about a file that could not be written, before the work on so many `variants`."""
+    _apart(args)
     if args.html is not None:
         writable("--html", Path(args.html))
     exports.require(args, variants, writable)
@@ -55,13 +56,29 @@ def pictured(scenario: Scenario, result: Result) -> Result:
     return replace(result, violation=scene.pictured(world, result.violation))
 
 
+def _apart(args: argparse.Namespace) -> None:
+    """UsageError if one file is to be written over another, or over the schedule that is replayed."""
+    chosen = [args.html, *args.export, getattr(args, "save", None), getattr(args, "file", None)]
+    seen = set()
+    for name in chosen:
+        if name is not None and os.path.realpath(name) in seen:
+            raise UsageError(f"{name} is named twice: each file needs a name of its own")
+        seen.add(name and os.path.realpath(name))
+
+
 def writable(option: str, path: Path) -> None:
-    """UsageError if the file that `option` names could not be written."""
-    if path.is_dir():
-        raise UsageError(f"{option} {path}: is a directory")
-    if not path.parent.is_dir():
-        raise UsageError(f"{option} {path}: no directory {path.parent}")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
+    """UsageError if the file that `option` names could not be written, or could be a model."""
+    if path.suffix == ".py":
+        raise UsageError(f"{option} {path}: is the name of a model: use another ending")
+    try:
+        if path.is_dir():
+            raise UsageError(f"{option} {path}: is a directory")
+        if not path.parent.is_dir():
+            raise UsageError(f"{option} {path}: no directory {path.parent}")
+        there = path.exists()
+    except OSError as error:  # too long, or in a directory that may not be searched
+        raise UsageError(f"{option} {path}: {error.strerror}") from None
+    if not os.access(path if there else path.parent, os.W_OK):
         raise UsageError(f"{option} {path}: no permission to write it")
 
 

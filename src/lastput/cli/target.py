@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import linecache
+import os
 import sys
 import traceback
 from collections.abc import Mapping
@@ -22,8 +23,10 @@ def find(target: str) -> Scenario:
     known = registered()
     if target in known:
         return known[target]
-    if Path(target).exists():
+    if os.path.exists(target):  # unlike Path's, this one raises nothing, however long or forbidden
         return _in_file(target)
+    if os.path.exists(f"{target}.py"):
+        raise UsageError(f"no scenario is called {target}: did you mean {target}.py?")
     raise UsageError(f"no scenario is called {target}: {nearest(target, known)}`lastput list` names them all")
 
 

@@ -42,18 +42,25 @@ def is_complete(result: Result) -> bool:
 
 
 def searched(result: Result) -> list[str]:
-    """Size, configuration, properties, time and memory."""
+    """Size, configuration, time and memory. A replay, which searches nothing, has only a configuration."""
+    replay = bool(result.violation) and not result.counts.states
     lines = [*wrapped(f"{extent(result)}:", hanging="  "), f"  {size(result)}."]
+    if replay:
+        lines = wrapped(f"A replay with {_tasks(result)}; nothing was searched.", hanging="  ")
     if result.settings:
         lines += wrapped(f"With {settings(result)}.", hanging="  ")
-    return lines + wrapped(f"{cost(result)}.", hanging="  ")
+    return lines if replay else lines + wrapped(f"{cost(result)}.", hanging="  ")
 
 
 def extent(result: Result) -> str:
     """How much of what was run: `Every interleaving of 2 threads (vmm and kswapd) was run`."""
-    tasks = listing([t.name for t in result.threads])
     how = _EXTENT["holds" if is_complete(result) else result.verdict]
-    return how.format(f"{plural(len(result.threads), 'thread')} ({tasks})")
+    return how.format(_tasks(result))
+
+
+def _tasks(result: Result) -> str:
+    tasks = listing([t.name for t in result.threads])
+    return f"{plural(len(result.threads), 'thread')} ({tasks})"
 
 
 def size(result: Result) -> str:
