@@ -8,7 +8,6 @@ that is broken and on the line: a disagreement is an error in lastput, and said 
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -198,18 +197,18 @@ def _violation(world: World, native: Compiled, outcome: Outcome | None) -> Viola
     if outcome is None:
         assert native.start_event is not None
         site = native.sites[native.start_event]
-        return None if KINDS[site.kind].bound else _confirmed(world, site, (), 0)
+        return None if KINDS[site.kind].bound else _confirmed(world, site, ())
     if outcome.violation:
         found = outcome.violation
-        return _confirmed(world, native.sites[found.code], tuple(found.schedule), found.switches)
+        return _confirmed(world, native.sites[found.code], tuple(found.schedule))
     if outcome.stop == "complete" and not outcome.bounds and outcome.unseen:
         return unreachable(world, [native.places[place].text for place in sorted(outcome.unseen)])
     return None
 
 
-def _confirmed(world: World, site: Site, schedule: Sequence[tuple[int, int]], switches: int) -> Violation:
+def _confirmed(world: World, site: Site, schedule: Sequence[tuple[int, int]]) -> Violation:
     """The violation at `site` as the replay shows it; Disagreement unless it shows the same one."""
-    violation = violation_of(world, schedule, switches, site.kind)
+    violation = violation_of(world, schedule, site.kind)
     said = f"the search found {site.kind} at {short(site.file)}:{site.line} ({site.message})"
     if violation is None:
         raise Disagreement(f"{said}; the replay of {list(schedule)} found nothing")
@@ -225,8 +224,7 @@ def replayed(world: World, schedule: Sequence[tuple[int, int]], kind: str) -> Re
 
     Raises UsageError when the schedule cannot be followed.
     """
-    switches = sum(a[0] != b[0] for a, b in itertools.pairwise(schedule))
-    found = violation_of(world, schedule, switches, kind)
+    found = violation_of(world, schedule, kind)
     if found is None or found.kind != kind:
         return None
     return replace(_header(world, Limits()), verdict="violated", violation=found)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from lastput.evidence.held import is_lock
 from lastput.lang import roles
 from lastput.result import Band
-
-_NO_HOLDER = re.compile(r"(wait|nested|worker|asleep|barrier|flushers|current_flushers)")
-"""Lock cells whose names begin so tell who waits, works or is inside twice, not who holds."""
 
 _PLAIN = ("owner", "writer", "readers")
 """Cells that are all there is to a lock: it is called by the name of what they are in."""
@@ -34,7 +31,7 @@ class Bands:
         now = {
             (name, thread)
             for name, mask in held.items()
-            if not _NO_HOLDER.match(name.rpartition(".")[2])
+            if is_lock(name)
             for thread in range(mask.bit_length())
             if mask >> thread & 1
         }

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from lastput.checks.kinds import KINDS
 from lastput.evidence import words
+from lastput.evidence.held import is_lock
 from lastput.evidence.source import line_text, short, shown
 from lastput.lang.errors import UsageError
 from lastput.lang.layout import CELL_BYTES
@@ -19,13 +20,8 @@ from lastput.simulate.fault import Fault
 from lastput.simulate.fault import Frame as SimulatedFrame
 from lastput.simulate.replay import replay
 
-_QUEUES = ("wait",)
-"""Lock cells whose names begin so tell who waits, not who holds (srcu_struct.waiter)."""
 
-
-def violation_of(
-    world: World, schedule: Sequence[tuple[int, int]], switches: int, kind: str
-) -> Violation | None:
+def violation_of(world: World, schedule: Sequence[tuple[int, int]], kind: str) -> Violation | None:
     """Replay `schedule`; the violation that it ends in, None if it ends in none.
 
     A state can break several rules: the one of `kind` is taken, if there is one.
@@ -36,7 +32,7 @@ def violation_of(
     if not faults:
         return None
     fault = next((found for found in faults if found.kind == kind), faults[0])
-    return told(world, trace, fault, schedule, switches)
+    return told(world, trace, fault, schedule)
 
 
 def path_of(world: World, schedule: Sequence[tuple[int, int]]) -> Violation:
@@ -62,8 +58,13 @@ def path_of(world: World, schedule: Sequence[tuple[int, int]]) -> Violation:
         tasks=evidence.tasks(),
         steps=tuple(map(evidence.step, trace.steps)),
         schedule=tuple(schedule),
-        switches=sum(a[0] != b[0] for a, b in itertools.pairwise(schedule)),
+        switches=_switches(schedule),
     )
+
+
+def _switches(schedule: Sequence[tuple[int, int]]) -> int:
+    """How often another thread goes on than the one before."""
+    return sum(a[0] != b[0] for a, b in itertools.pairwise(schedule))
 
 
 def broken(trace: simulated.Trace) -> list[Fault]:
@@ -72,10 +73,10 @@ def broken(trace: simulated.Trace) -> list[Fault]:
 
 
 def told(
-    world: World, trace: simulated.Trace, fault: Fault, schedule: Sequence[tuple[int, int]], switches: int
+    world: World, trace: simulated.Trace, fault: Fault, schedule: Sequence[tuple[int, int]]
 ) -> Violation:
     """One of the faults that a replayed schedule ends in, as a Violation."""
-    return Evidence(world, trace, fault).violation(tuple(schedule), switches)
+    return Evidence(world, trace, fault).violation(tuple(schedule))
 
 
 def unreachable(world: World, names: Sequence[str]) -> Violation:
@@ -105,7 +106,7 @@ class Evidence:
         self.world, self.trace, self.fault = world, trace, fault
         self.frames = _frames(fault.frames) if fault else ()
 
-    def violation(self, schedule: tuple[tuple[int, int], ...], switches: int) -> Violation:
+    def violation(self, schedule: tuple[tuple[int, int], ...]) -> Violation:
         """The fault as a Violation."""
         assert self.fault is not None
         fault, kind = self.fault, KINDS[self.fault.kind]
@@ -126,7 +127,7 @@ class Evidence:
             tasks=tasks,
             steps=tuple(self.step(step) for step in self.trace.steps),
             schedule=schedule,
-            switches=switches,
+            switches=_switches(schedule),
             victim=victim,
             cycle=_cycle(tasks) if fault.kind == "deadlock" else (),
         )
@@ -172,12 +173,8 @@ class Evidence:
 
     def _holds(self, thread: int) -> tuple[str, ...]:
         held = self.trace.steps[-1].held if self.trace.steps else self.trace.initial_held
-        locks = []
-        for name, mask in held.items():
-            lock, _, cell = name.rpartition(".")
-            if mask >> thread & 1 and not cell.startswith(_QUEUES):
-                locks.append(lock)
-        return tuple(dict.fromkeys(locks))
+        locks = [name for name, mask in held.items() if mask >> thread & 1 and is_lock(name)]
+        return tuple(dict.fromkeys(name.rpartition(".")[0] for name in locks))
 
     # -- steps ------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lastput.checks import kinds as checks
+from lastput.evidence.held import is_lock
 from lastput.evidence.source import shown
 from lastput.explore.steps import Schedule
 from lastput.simulate.fault import Fault
@@ -23,9 +24,6 @@ KINDS: tuple[Kind, ...] = ("free", "lock", "branch")
 
 FAR = 2_000
 """So many steps are looked at: a task may go round for ever."""
-
-_QUEUE = "wait"
-"""Lock cells whose names begin so tell who waits, not who holds."""
 
 
 @dataclass(frozen=True)
@@ -116,15 +114,12 @@ class _Holders:
         now = self.run.memory.held()
         for address, mask in now.items():
             new, others = mask & ~self.held.get(address, 0), self.last.get(address, 0)
-            if new and others & ~new and not self._is_queue(address):
+            if new and others & ~new and is_lock(self.run.memory.name(address)):
                 name = self.run.memory.name(address).rpartition(".")[0]
                 told = f"{self._names(new)} takes {name}, which {self._names(others & ~new)} had"
         self.last.update(now)
         self.held = now
         return told
-
-    def _is_queue(self, address: int) -> bool:
-        return self.run.memory.name(address).rpartition(".")[2].startswith(_QUEUE)
 
     def _names(self, mask: int) -> str:
         return " and ".join(t.name for t in self.run.world.threads if mask >> t.index & 1)

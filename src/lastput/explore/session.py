@@ -6,7 +6,6 @@ never enumerated. Several violations can be found at one place; the first is the
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -78,9 +77,7 @@ class Session:
         faults = broken(trace)
         bounds = [fault.message for fault in faults if KINDS[fault.kind].bound]
         violations = [
-            told(self.world, trace, fault, schedule, switches(schedule))
-            for fault in faults
-            if not KINDS[fault.kind].bound
+            told(self.world, trace, fault, schedule) for fault in faults if not KINDS[fault.kind].bound
         ]
         evidence = Evidence(self.world, trace, trace.fault)
         enabled = [] if trace.fault else [found.thread for found in trace.suspended if found.enabled]
@@ -156,8 +153,3 @@ class Session:
         """The rule that is broken where the path ends; empty for none."""
         found = self.here().violations
         return found[0].kind if found else ""
-
-
-def switches(schedule: Schedule) -> int:
-    """How often another thread goes on than the one before."""
-    return sum(a[0] != b[0] for a, b in itertools.pairwise(schedule))
