@@ -85,7 +85,7 @@ def world() -> World:
 def violation() -> Violation:
     """The use after free, with its scene."""
     made = world()
-    found = violation_of(made, SCHEDULE, 3, "use-after-free")
+    found = violation_of(made, SCHEDULE, "use-after-free")
     assert found is not None
     return pictured(made, found)
 
