@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -230,5 +231,5 @@ class Terminal(App[None]):
         path = self.save_to
         self.do(lambda: write(path, self.walk.saved()))
         if not self.wrong:
-            self.walk.said = f"saved: lastput replay {path}"
+            self.walk.said = f"saved: lastput replay {shlex.quote(str(path))}"
             self._said()

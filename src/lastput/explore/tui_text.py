@@ -12,10 +12,10 @@ from lastput.explore.session import Place
 from lastput.explore.steps import Option
 from lastput.explore.view import chosen, function_at, told, used
 from lastput.explore.walk import Walk
+from lastput.report.html.page import TASK_MARKS
 from lastput.report.layout import plural
 from lastput.result import Task, Thing
 
-MARKS = "●■▲◆▼★✚⬢"
 COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "red", "white", "bright_black")
 
 _EMPTY = ("0", "NULL", "free", "nobody", "never written")
@@ -23,7 +23,7 @@ _EMPTY = ("0", "NULL", "free", "nobody", "never written")
 
 def mark(thread: int) -> Text:
     """A task's shape in its colour."""
-    return Text(MARKS[thread % len(MARKS)], COLOURS[thread % len(COLOURS)])
+    return Text(TASK_MARKS[thread % len(TASK_MARKS)], COLOURS[thread % len(COLOURS)])
 
 
 def task_line(task: Task, here: Place) -> Text:

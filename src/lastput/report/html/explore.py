@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lastput.report.html.page import escape, page
+from lastput.report.html.parts import keys, legend, sign_buttons
 
 SCRIPTS = ("lists.js", "arrows.js", "memory.js", "source.js", "explore_parts.js", "explore.js")
 STYLES = ("violation.css", "memory.css", "explore.css")
@@ -54,7 +55,7 @@ def _body(fixed: dict[str, Any], title: str) -> str:
 <section aria-label="Tasks"><h2>What can be done next</h2><div class="tasks"></div></section>
 <section aria-label="Memory"><h2>Memory</h2>
 <label class="all"><input type="checkbox" data-all> all objects, all fields</label>
-{_legend()}
+{legend()}
 <div class="picture" tabindex="0" role="region" aria-label="Objects"><div class="memory"></div></div>
 </section>
 <section aria-label="The path"><h2>The way here</h2><ol class="way" tabindex="-1"></ol></section>
@@ -81,14 +82,10 @@ def _buttons() -> str:
         ("branch", "Branch", "To the next branch (b)"),
         ("save", "Save", "Save the path as a schedule (s)"),
     )
-    signs = "".join(
-        f'<button type="button" data-do="{do}" aria-label="{label}" title="{label}">{sign}</button>'
-        for do, sign, label in moves
-    )
     words = "".join(
         f'<button type="button" data-do="{do}" title="{label}">{word}</button>' for do, word, label in jumps
     )
-    return signs + words
+    return sign_buttons("data-do", moves) + words
 
 
 def _example(fixed: dict[str, Any]) -> str:
@@ -104,21 +101,7 @@ def _example(fixed: dict[str, Any]) -> str:
 
 
 def _help(fixed: dict[str, Any]) -> str:
-    rows = "".join(
-        f"<dt>{' '.join(f'<kbd>{escape(key)}</kbd>' for key in _names(keys))}</dt><dd>{told}</dd>"
-        for keys, told in _KEYS
-    )
     names = ", ".join(f"<code>{escape(name)}</code>" for name in fixed["names"])
     told = "compare fields with numbers, NULL or each other, and join with and, or, not"
-    return f"""<div class="help" hidden><dl class="facts">{rows}</dl>
+    return f"""<div class="help" hidden><dl class="facts">{keys(_KEYS)}</dl>
 <p>An expression can name {names}; {told}.</p></div>"""
-
-
-def _names(keys: str) -> list[str]:
-    return [keys] if " to " in keys else keys.split()
-
-
-def _legend() -> str:
-    signs = (("✎", "written"), ("◉", "read"), ("⚠", "touched after free"), ("→", "points to"))
-    items = "".join(f"<li><span aria-hidden='true'>{sign}</span> {word}</li>" for sign, word in signs)
-    return f'<ul class="legend">{items}</ul>'

@@ -8,6 +8,7 @@ from typing import Any
 from lastput.report.html import oops
 from lastput.report.html.lanes import lanes
 from lastput.report.html.page import escape
+from lastput.report.html.parts import keys, legend, sign_buttons
 from lastput.report.html.scene_data import scene_value
 from lastput.report.interleaving import Line, interesting, note
 from lastput.result import Frame, Source, Violation
@@ -36,7 +37,7 @@ def violation_section(violation: Violation, key: str) -> str:
 {lanes(violation, key)}</div>
 <div class="panel" hidden>
 <section tabindex="0" aria-label="Source"><h3>Where each task stands</h3><div class="sources"></div></section>
-<section class="state" tabindex="0" aria-label="Memory"><header><h3>Memory</h3>{_legend()}</header>
+<section class="state" tabindex="0" aria-label="Memory"><header><h3>Memory</h3>{legend()}</header>
 <div class="memory"></div></section>
 </div>
 </div>
@@ -111,16 +112,12 @@ def _controls(key: str) -> str:
         ("next", "▶", "One step on (right, j)"),
         ("last", "▶|", "To the end (End)"),
     )
-    made = "".join(
-        f'<button type="button" data-go="{go}" aria-label="{label}" title="{label}">{sign}</button>'
-        for go, sign, label in buttons
-    )
     slider = (
         f'<label class="hidden" for="{key}-slider">Step</label>'
         f'<input type="range" id="{key}-slider" min="0" value="0" step="1">'
     )
     return f"""<div class="controls" role="group" aria-label="Steps" hidden>
-<div class="buttons">{made}</div>{slider}
+<div class="buttons">{sign_buttons("data-go", buttons)}</div>{slider}
 <label class="all"><input type="checkbox" data-all> all fields</label>
 <button type="button" data-help aria-expanded="false" aria-label="Keys">?</button>
 <p class="now" role="status"></p>
@@ -129,7 +126,7 @@ def _controls(key: str) -> str:
 
 
 def _help() -> str:
-    keys = (
+    rows = (
         ("→ ↓ j", "one step on"),
         ("← ↑ k", "one step back"),
         ("Home", "to the start"),
@@ -138,11 +135,7 @@ def _help() -> str:
         ("p", "back to a step of another task"),
         ("?", "this help"),
     )
-    rows = "".join(
-        f"<dt>{' '.join(f'<kbd>{key}</kbd>' for key in names.split())}</dt><dd>{told}</dd>"
-        for names, told in keys
-    )
-    return f'<dl class="help facts" hidden>{rows}</dl>'
+    return f'<dl class="help facts" hidden>{keys(rows)}</dl>'
 
 
 def _signs(violation: Violation) -> str:
@@ -157,9 +150,3 @@ def _signs(violation: Violation) -> str:
     if len(interesting(violation)) < len(violation.steps):
         items += '<li><span class="soft">dimmed</span>: touches nothing that another task uses</li>'
     return f'<ul class="legend">{items}</ul>' if items else ""
-
-
-def _legend() -> str:
-    signs = (("✎", "written"), ("◉", "read"), ("⚠", "touched after free"), ("→", "points to"))
-    items = "".join(f"<li><span aria-hidden='true'>{sign}</span> {word}</li>" for sign, word in signs)
-    return f'<ul class="legend">{items}</ul>'
