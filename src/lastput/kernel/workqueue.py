@@ -117,6 +117,16 @@ def workqueue_idle(wq: ptr[workqueue_struct]) -> bool:
     return idle
 
 
+def idle_worker(wq: ptr[workqueue_struct]) -> int:
+    """The number of a worker that runs nothing; there must be one."""
+    me = 0
+    while me < WORKERS and wq.worker[me] != 0:
+        me += 1
+    if me == WORKERS:
+        violation("range", "more workers than the model has room for")
+    return me
+
+
 def worker(wq: ptr[workqueue_struct]) -> None:
     """Body of a worker, a daemon thread.
 
@@ -131,14 +141,10 @@ def process_one_work(wq: ptr[workqueue_struct]) -> None:
 
     Source: Linux 4.12, kernel/workqueue.c.
     """
-    me = 0
     with atomic():
         await_(lambda: runnable(wq) >= 0)
         place = runnable(wq)
-        while me < WORKERS and wq.worker[me] != 0:
-            me += 1
-        if me == WORKERS:
-            violation("range", "more workers than the model has room for")
+        me = idle_worker(wq)
         work = wq.worklist[place]
         wq.worker[me] = this_thread() + 1
         wq.current_work[me] = work
@@ -244,3 +250,4 @@ def cancel_work_sync(work: ptr[work_struct]) -> bool:
 
 
 roles.wait(flush_work, flush_workqueue, cancel_work_sync)
+roles.primitive(queue_work, runnable, idle_worker, dequeue)

@@ -129,8 +129,9 @@ def _breaks_a_rule(result: Result) -> bool:
 
 def _judged(result: Result) -> Trial:
     if result.verdict == "incomplete":
-        bounds = "; ".join(f"{b.kind}: {b.message} in {b.function}" for b in result.bounds)
-        return Trial("incomplete", bounds or result.reason, result)
+        # A function is compiled once for each of its callers, and so is the bound in it.
+        bounds = dict.fromkeys(f"{b.kind}: {b.message} in {b.function}" for b in result.bounds)
+        return Trial("incomplete", "; ".join(bounds) or result.reason, result)
     if _breaks_a_rule(result):
         return Trial("needed", "", result)
     # What the scenario wants to see happen may be the effect of what was removed.
