@@ -228,3 +228,13 @@ def replayed(world: World, schedule: Sequence[tuple[int, int]], kind: str) -> Re
     if found is None or found.kind != kind:
         return None
     return replace(_header(world, Limits()), verdict="violated", violation=found)
+
+
+def pictured(scenario: Scenario, result: Result) -> Result:
+    """`result` of `scenario` with the scene of its violation, if it has one: what pictures are made from."""
+    if result.violation is None or result.violation.scene is not None:
+        return result
+    from lastput.evidence import scene
+
+    world = build_world(scenario, result.variant, result.settings)
+    return replace(result, violation=scene.pictured(world, result.violation))

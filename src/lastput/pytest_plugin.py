@@ -137,7 +137,7 @@ def _statement(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]) 
 
 def _left(item: pytest.Item, error: Unexpected) -> str:
     """Save the schedule and the page, if there is something to see; what to type next."""
-    from lastput.cli.outputs import pictured
+    from lastput.checker import pictured
     from lastput.lang.errors import UsageError
     from lastput.report.html.result import results_page
     from lastput.report.saved import save

@@ -46,13 +46,14 @@ def write(
     args: argparse.Namespace,
     scenario: Scenario,
     results: Sequence[Result],
-    pictured: Callable[[Result], Result],
     write_text: Callable[[str, Path, str], None],
 ) -> None:
-    """Write every file that was asked for; `pictured` adds a scene to a result."""
+    """Write every file that was asked for."""
     paths = [Path(name) for name in args.export]
     if any(format_of(path).of == "violations" for path in paths):
-        results = [pictured(result) for result in results]
+        from lastput.checker import pictured
+
+        results = [pictured(scenario, result) for result in results]
     for path in paths:
         if format_of(path).of == "states":
             _write_states(args, path, scenario, results[0])

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,22 +37,12 @@ def require_writable(args: argparse.Namespace, variants: int = 1) -> None:
 def write(args: argparse.Namespace, scenario: Scenario, results: Sequence[Result]) -> None:
     """Write what was asked for about `results` of `scenario`. UsageError when the disk is full, say."""
     if args.html is not None:
+        from lastput.checker import pictured
         from lastput.report.html.result import results_page
 
         text = results_page([pictured(scenario, result) for result in results])
         write_text("--html", Path(args.html), text)
-    exports.write(args, scenario, results, lambda result: pictured(scenario, result), write_text)
-
-
-def pictured(scenario: Scenario, result: Result) -> Result:
-    """`result` with the scene of its violation, if it has one: what pictures are made from."""
-    if result.violation is None or result.violation.scene is not None:
-        return result
-    from lastput import checker
-    from lastput.evidence import scene
-
-    world = checker.build_world(scenario, result.variant, result.settings)
-    return replace(result, violation=scene.pictured(world, result.violation))
+    exports.write(args, scenario, results, write_text)
 
 
 def _apart(args: argparse.Namespace) -> None:

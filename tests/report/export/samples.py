@@ -7,7 +7,6 @@ from pathlib import Path
 
 from lastput import checker
 from lastput.cli import target
-from lastput.cli.outputs import pictured
 from lastput.result import Result
 
 ROOT = Path(__file__).parents[3]
@@ -17,4 +16,4 @@ ROOT = Path(__file__).parents[3]
 def checked(example: str, variant: str) -> Result:
     """The result of an example, with the scene of its violation."""
     scenario = target.find(str(ROOT / "examples" / example))
-    return pictured(scenario, checker.check(scenario, variant))
+    return checker.pictured(scenario, checker.check(scenario, variant))
