@@ -6,9 +6,9 @@ import enum
 
 import pytest
 
+from lastput import target
 from lastput.ask import asked, names, never
 from lastput.checker import build_world
-from lastput.cli import target
 from lastput.lang import Setup, UsageError, scenario, static, struct, u32
 from lastput.lang.world import World
 from lastput.simulate.program import Program

@@ -108,7 +108,7 @@ def test_nothing_to_save(cli: Cli, tmp_path: Path) -> None:
 
 def test_python_gives_the_same_result(cli: Cli) -> None:
     from lastput import check
-    from lastput.cli.target import find
+    from lastput.target import find
 
     printed = json.loads(cli("check", "book.py", "--variant", "broken", "--json").out)["results"][0]
     result = check(find("book.py"), "broken")

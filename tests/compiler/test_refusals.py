@@ -17,11 +17,11 @@ import pytest
 
 from lastput.cli import exits
 from lastput.cli.main import main
-from lastput.cli.target import load, scenarios_of
 from lastput.compiler.compile import analyse
 from lastput.lang.errors import LastputError, ModelError
 from lastput.lang.options import configuration
 from lastput.simulate.setup import build
+from lastput.target import load, scenarios_of
 
 REFUSED = Path(__file__).with_name("refused")
 HEAD = (REFUSED / "head.py").read_text() + "\n\n"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lastput.cli.target import find
 from lastput.report.fingerprint import fingerprint
+from lastput.target import find
 
 SCENARIO = "@scenario()\ndef one(s):\n    '''t'''\n"
 

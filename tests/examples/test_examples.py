@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from lastput.cli.main import main
-from lastput.cli.target import find
 from lastput.compiler.compile import compile_world
 from lastput.engine.search import search
 from lastput.simulate.explore import explore
 from lastput.simulate.setup import build
+from lastput.target import find
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from lastput import target
 from lastput.checker import build_world
-from lastput.cli import target
 from lastput.explore.moments import next_moment
 from lastput.explore.session import Session
 from lastput.lang import Scenario, Setup, UsageError, choose, scenario, static, struct

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lastput import checker
-from lastput.cli import target
+from lastput import checker, target
 from lastput.compiler.source import source_of
 from lastput.lang.edits import Edit, applying, replace
 from lastput.lang.options import Value

@@ -12,8 +12,8 @@ import pytest
 
 import lastput.testing
 from lastput.cli.main import main
-from lastput.cli.target import find
 from lastput.study.registry import SCENARIOS
+from lastput.target import find
 
 pytest_plugins = ["pytester"]
 

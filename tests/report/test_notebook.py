@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lastput import checker
-from lastput.cli import target
+from lastput import checker, target
 from lastput.evidence import remembered
 from lastput.report.text import report
 from lastput.result import Result

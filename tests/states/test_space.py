@@ -16,8 +16,7 @@ import pyarrow.parquet as pq
 import pydot
 import pytest
 
-from lastput import checker
-from lastput.cli import target
+from lastput import checker, target
 from lastput.lang.world import World
 from lastput.simulate.explore import _Search as BruteForce
 from lastput.simulate.memory import LIVE

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lastput.cli import exits, interrupt, outputs, target, terminal
+from lastput import target
+from lastput.cli import exits, interrupt, outputs, terminal
 from lastput.cli.limits import count, seconds, size
 from lastput.cli.progress import Live
 from lastput.lang.scenario import Scenario

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from lastput.cli import exits, target, terminal
+from lastput import target
+from lastput.cli import exits, terminal
 from lastput.report.layout import plural
 
 

@@ -10,7 +10,8 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from lastput.cli import exits, target, terminal
+from lastput import target
+from lastput.cli import exits, terminal
 from lastput.lang.errors import LastputError
 
 if TYPE_CHECKING:

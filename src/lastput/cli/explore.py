@@ -9,7 +9,8 @@ import sys
 import webbrowser
 from pathlib import Path
 
-from lastput.cli import exits, interrupt, outputs, target, terminal
+from lastput import target
+from lastput.cli import exits, interrupt, outputs, terminal
 from lastput.explore.nearest import Model
 from lastput.explore.walk import Walk
 from lastput.lang.errors import UsageError

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import shutil
 
-from lastput.cli import exits, target, terminal
+from lastput import target
+from lastput.cli import exits, terminal
 from lastput.lang.options import Option
 from lastput.lang.scenario import Scenario
 from lastput.report.layout import WIDTH, listing, plural, wrapped

@@ -8,7 +8,8 @@ import sys
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING
 
-from lastput.cli import exits, interrupt, pages, target, terminal
+from lastput import target
+from lastput.cli import exits, interrupt, pages, terminal
 from lastput.cli.experiments import ENDED, jobs
 from lastput.cli.limits import seconds
 from lastput.cli.progress import Live

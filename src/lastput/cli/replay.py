@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lastput.cli import exits, interrupt, outputs, target, terminal
+from lastput import target
+from lastput.cli import exits, interrupt, outputs, terminal
 from lastput.lang.errors import UsageError
 from lastput.report.json import dumps
 from lastput.report.saved import Saved, read, require_same_model

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lastput import target
 from lastput.ask import never
 from lastput.checker import build_world, compiled
 from lastput.checks.kinds import KINDS
-from lastput.cli import target
 from lastput.compiler.compile import Compiled, type_all
 from lastput.engine.expander import Expander
 from lastput.engine.model import NativeModel

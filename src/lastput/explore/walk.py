@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from lastput import target
 from lastput.ask import never
 from lastput.checker import Disagreement, build_world
-from lastput.cli import target
 from lastput.explore.finder import Finder
 from lastput.explore.moments import KINDS, Kind, next_moment
 from lastput.explore.nearest import Model, Nearest

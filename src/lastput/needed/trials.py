@@ -193,7 +193,7 @@ _subject: list[Subject] = []
 
 
 def _prepare(target: str, variant: str, settings: dict[str, Value], timeout: float | None) -> None:
-    from lastput.cli.target import find as scenario_of
+    from lastput.target import find as scenario_of
 
     _subject[:] = [Subject(target, scenario_of(target), variant, settings, timeout)]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from lastput import checker
-from lastput.cli import target
+from lastput import checker, target
 from lastput.result import Result
 
 ROOT = Path(__file__).parents[3]
