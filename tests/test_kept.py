@@ -30,12 +30,31 @@ def test_a_single_changed_byte_is_noticed(tmp_path: Path, at: int) -> None:
 def test_the_oldest_go_when_room_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept, "ROOM", 3000)
     for i, name in enumerate("abcd"):
-        kept.save(tmp_path / name, bytes(900))
-        os.utime(tmp_path / name, (i, i))
-    kept.save(tmp_path / "e", b"")
-    assert not (tmp_path / "a").exists()
-    assert (tmp_path / "d").exists()
-    assert (tmp_path / "e").exists()
+        path = _named(tmp_path, name)
+        kept.save(path, bytes(900))
+        os.utime(path, (i, i))
+    others = tmp_path / "thesis.tex"
+    others.write_bytes(bytes(900))
+    os.utime(others, (0, 0))
+    kept.save(_named(tmp_path, "e"), b"")
+    assert not _named(tmp_path, "a").exists()
+    assert _named(tmp_path, "d").exists()
+    assert _named(tmp_path, "e").exists()
+    assert others.exists(), "not a file that was kept"
+
+
+def _named(directory: Path, letter: str) -> Path:
+    return directory / f"{letter * 64}.model"
+
+
+def test_a_user_without_a_home_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("LASTPUT_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    assert kept.directory() is None
 
 
 def test_a_failed_save_leaves_no_file_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

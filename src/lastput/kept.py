@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import pickle
+import re
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,6 +21,9 @@ T = TypeVar("T")
 ROOM = 1 << 30
 """Bytes that are kept; the files unused for longest go first."""
 
+_OWN = re.compile(r"[0-9a-f]{64}\.")
+"""Begins the names of all files that are kept: LASTPUT_CACHE may be a directory with others in it."""
+
 _DIGEST = hashlib.sha256().digest_size
 
 
@@ -28,8 +32,12 @@ def directory() -> Path | None:
     chosen = os.environ.get("LASTPUT_CACHE")
     if chosen in ("off", "0"):
         return None
-    base = Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base if chosen else base / "lastput"
+    if chosen:
+        return Path(chosen)
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lastput"
+    except RuntimeError:  # a user without a home
+        return None
 
 
 def load(path: Path | None, kind: type[T]) -> T | None:
@@ -68,7 +76,7 @@ def digest(files: Iterable[str]) -> str:
 
 
 def _write(path: Path, content: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
     try:
         with open(descriptor, "wb") as out:
             out.write(content)
@@ -79,7 +87,8 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _make_room(directory: Path) -> None:
-    found = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in directory.iterdir())
+    own = [path for path in directory.iterdir() if _OWN.match(path.name)]
+    found = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in own)
     excess = sum(size for _, size, _ in found) - ROOM
     if excess <= 0:
         return

@@ -29,8 +29,10 @@ from typing import Any
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
-from numba.core import cgutils
+from numba.core import cgutils, config
 from numba.extending import intrinsic
+
+from lastput import kept
 
 BLOCK = 64
 """Successors that go through the stages together; also the length of the scratch arrays."""
@@ -45,6 +47,23 @@ _ZERO = np.uint32(0)
 _SEED = np.uint64(0x2D358DCCAA6C78A5)
 _STEP = np.uint64(0x8BB84B93962EACC9)
 _LAST = np.uint64(0x4B33A62ED433D4A3)
+
+
+def _native(function):
+    """Compiled, and kept for the next run: where Numba likes to, else with the models, else not at all."""
+    try:
+        return njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # neither lastput's own directory nor the user's can be written
+        return _elsewhere(function)
+
+
+def _elsewhere(function):
+    directory = kept.directory()
+    try:
+        config.CACHE_DIR = str(directory.absolute() / "numba") if directory else ""
+        return njit(nogil=True, cache=True)(function)
+    except RuntimeError:
+        return njit(nogil=True)(function)
 
 
 def shape_of(words: int) -> Any:
@@ -117,7 +136,7 @@ def _lowest(typingctx, mask):
     return types.uint64(types.uint64), emit
 
 
-@njit(nogil=True, cache=True)
+@_native
 def _hash(rows, at, shape, keep):
     """Hash of the state at word `at`. `keep` is all ones; tests clear bits of it to force collisions."""
     h = _SEED
@@ -126,7 +145,7 @@ def _hash(rows, at, shape, keep):
     return _fold(h ^ _LAST, _STEP) & keep
 
 
-@njit(nogil=True, cache=True)
+@_native
 def _equal(rows, at, states, where, shape):
     for w in range(np.uint64(len(shape))):  # noqa: SIM110
         if rows[at + w] != states[where + w]:
@@ -134,7 +153,7 @@ def _equal(rows, at, states, where, shape):
     return True
 
 
-@njit(nogil=True, cache=True)
+@_native
 def _next(place, home, wrap):
     """The place after `place`: the whole line, from the home on and around its end, then the next line."""
     inside = (place + _ONE) & _INSIDE
@@ -144,7 +163,7 @@ def _next(place, home, wrap):
     return line | inside
 
 
-@njit(nogil=True, cache=True)
+@_native
 def _approach(rows, begin, end, states, index, bits, keep, shape, hashes, places):
     """Stages 1 and 2 for rows begin..end: the first place in the index that is empty or has the tag."""
     words = np.uint64(len(shape))
@@ -172,7 +191,7 @@ def _approach(rows, begin, end, states, index, bits, keep, shape, hashes, places
         _prefetch(states, (max(slot, _ONE) - _ONE) * words)
 
 
-@njit(nogil=True, cache=True)
+@_native
 def insert(rows, first, n, states, count, limit, index, bits, keep, shape, hashes, places):
     """Append the rows first..n that are not among the `count` states yet.
 
@@ -210,7 +229,7 @@ def insert(rows, first, n, states, count, limit, index, bits, keep, shape, hashe
     return np.int64(n), np.int64(count)
 
 
-@njit(nogil=True, cache=True)
+@_native
 def lookup(rows, n, states, index, bits, keep, shape, hashes, places, found):
     """found[i] = index of the state that is row i, or -1, for i < n."""
     n, bits, keep = np.uint64(n), np.uint64(bits), np.uint64(keep)
@@ -238,7 +257,7 @@ def lookup(rows, n, states, index, bits, keep, shape, hashes, places, found):
         begin = end
 
 
-@njit(nogil=True, cache=True)
+@_native
 def rebuild(states, count, index, bits, keep, shape, hashes):
     """Fill an empty index with the first `count` states, which are known to differ."""
     count, bits, keep = np.uint64(count), np.uint64(bits), np.uint64(keep)
@@ -262,7 +281,7 @@ def rebuild(states, count, index, bits, keep, shape, hashes):
         begin = end
 
 
-@njit(nogil=True, cache=True)
+@_native
 def relax(found, labels, n, first, low, high, costs, threads):
     """Carry costs of the level low..high back over edges into it.
 
