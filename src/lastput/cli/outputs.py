@@ -48,11 +48,14 @@ def write(args: argparse.Namespace, scenario: Scenario, results: Sequence[Result
 def _apart(args: argparse.Namespace) -> None:
     """UsageError if one file is to be written over another, or over the schedule that is replayed."""
     chosen = [args.html, *args.export, getattr(args, "save", None), getattr(args, "file", None)]
-    seen = set()
-    for name in chosen:
-        if name is not None and os.path.realpath(name) in seen:
-            raise UsageError(f"{name} is named twice: each file needs a name of its own")
-        seen.add(name and os.path.realpath(name))
+    names = [name for name in chosen if name is not None]
+    try:
+        paths = [os.path.realpath(name) for name in names]
+    except OSError as error:  # this directory was removed
+        raise UsageError(f"{names[0]}: {error.strerror}") from None
+    for i, path in enumerate(paths):
+        if path in paths[:i]:
+            raise UsageError(f"{names[i]} is named twice: each file needs a name of its own")
 
 
 def writable(option: str, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from typing import Protocol
@@ -28,7 +29,8 @@ class Live:
     """One line on standard error that is overwritten, and gone in the end."""
 
     def __init__(self) -> None:
-        self._on = sys.stderr is not None and sys.stderr.isatty()
+        dumb = os.environ.get("TERM") == "dumb"  # knows no escape sequence, the one for an empty line neither
+        self._on = sys.stderr is not None and sys.stderr.isatty() and not dumb
         self._last = (0, 0.0)
 
     def __enter__(self) -> Live:
