@@ -60,6 +60,9 @@ def world() -> World:
         ("open_vs_disconnect == 1", "no object is called open_vs_disconnect"),
         ("Device.readers.__init__ == 1", "that is no field"),
         ("device_put(device) == 1", "returns nothing"),
+        ("device.refs == 2**2", "`Pow`: only names, fields"),
+        ("-" * 900 + "1 == 1", "at most 50 levels"),
+        ("+".join("1" * 300) + " == 1", "at most 50 levels"),
     ],
 )
 def test_what_is_no_never(world: World, text: str, why: str) -> None:

@@ -30,6 +30,9 @@ from lastput.simulate.names import is_model_function
 LONGEST = 1_000
 """Characters of an expression."""
 
+DEEPEST = 50
+"""Levels of an expression's tree: Python and the compiler recurse a few times for each."""
+
 _PLAIN = (
     *(ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.USub, ast.Compare, ast.Load),
     *(ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Is, ast.IsNot, ast.IfExp),
@@ -135,10 +138,20 @@ def _spelled(world: World, text: str) -> str:
 
 def _parsed(text: str) -> ast.Expression:
     try:
-        return ast.parse(text.strip(), "<expression>", mode="eval")
+        tree = ast.parse(text.strip(), "<expression>", mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         said = error.msg if isinstance(error, SyntaxError) else str(error)
         raise UsageError(f"not an expression: {said}") from None
+    if _depth(tree) > DEEPEST:
+        raise UsageError(f"an expression has at most {DEEPEST} levels: split it, or call a function")
+    return tree
+
+
+def _depth(tree: ast.AST) -> int:
+    level, depth = [tree], 0
+    while level:
+        level, depth = [child for node in level for child in ast.iter_child_nodes(node)], depth + 1
+    return depth
 
 
 def _mentioned(tree: ast.Expression) -> list[str]:
@@ -173,7 +186,8 @@ def _is_usable(value: object) -> bool:
 
 
 def _refuse(node: ast.AST, why: str) -> NoReturn:
-    raise UsageError(f"`{ast.unparse(node)}`: {why}")
+    what = ast.unparse(node) or type(node).__name__  # operators alone have no text
+    raise UsageError(f"`{what}`: {why}")
 
 
 def _compile(world: World, found: Property) -> None:
