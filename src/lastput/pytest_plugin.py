@@ -171,9 +171,12 @@ def _make(directory: Path) -> None:
 
 
 def _file_name(nodeid: str) -> str:
+    """A name that no other test has: `[a/b]` and `[a b]` differ in nothing that a file's name can hold."""
     name = re.sub(r"[^\w.-]+", "-", nodeid).strip("-")
-    digest = hashlib.sha256(nodeid.encode()).hexdigest()[:8]
-    return name if len(name) <= _LONGEST else f"{name[:_LONGEST]}-{digest}"
+    parameters = nodeid.partition("[")[2].removesuffix("]")
+    if len(name) <= _LONGEST and re.fullmatch(r"[\w.-]*", parameters):
+        return name
+    return f"{name[:_LONGEST]}-{hashlib.sha256(nodeid.encode()).hexdigest()[:8]}"
 
 
 def _target(item: pytest.Item, scenario: Scenario) -> str:

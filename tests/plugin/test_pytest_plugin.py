@@ -269,3 +269,17 @@ def test_the_names_are_there() -> None:
     code = "import lastput; [getattr(lastput, name) for name in lastput.__all__]"
     subprocess.run([sys.executable, "-c", code], check=True)
     assert Path(lastput.testing.__file__).name == "testing.py"
+
+
+def test_no_two_tests_leave_the_same_files(pytester: pytest.Pytester) -> None:
+    source = scenario("_puts") + (
+        """
+import pytest
+
+@pytest.mark.parametrize("x", ["a/b", "a b", "a-b"])
+def test_puts(x):
+    assert_holds(_puts)
+"""
+    )
+    run(pytester, source).assert_outcomes(failed=3)
+    assert len(list((pytester.path / ".lastput").glob("*.html"))) == 3
