@@ -18,7 +18,7 @@ from lastput.lang.scenario import Scenario
 
 def find(target: str) -> Scenario:
     """The scenario that `target` names. UsageError, one line, when there is none."""
-    if "::" in target or target.endswith(".py"):
+    if not target or "::" in target or target.endswith(".py"):
         return _in_file(target)
     known = registered()
     if target in known:
