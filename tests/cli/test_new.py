@@ -67,6 +67,11 @@ def test_what_it_writes_is_well_formed(written: tuple[Path, Path, Ended]) -> Non
     assert all("NAME" not in Path(file).read_text() for file in files)
 
 
+def test_it_says_how_to_get_pytest(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lastput.cli.new.importlib.util.find_spec", lambda name: None)
+    assert "  pytest test_usb_gadget.py    (after: pip install pytest)\n" in cli("new", "usb_gadget").out
+
+
 @pytest.mark.parametrize("there", ["usb_gadget.py", "test_usb_gadget.py"])
 def test_nothing_is_overwritten(cli: Cli, tmp_path: Path, there: str) -> None:
     (tmp_path / there).write_text("mine")

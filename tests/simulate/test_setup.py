@@ -160,6 +160,8 @@ def test_mistakes_are_told_in_one_line() -> None:
         (lambda s: s.thread("t", no_arguments, 1), "no_arguments takes 0 arguments, not 1"),
         (lambda s: s.thread("t", "touch"), "'touch' is not a function"),  # type: ignore[arg-type]
         (lambda s: s.thread("t", touch, "x"), "'x' is no value of the language"),
+        (lambda s: s.thread("a\nb", no_arguments), "'a\\nb' cannot name a thread"),
+        (lambda s: s.thread("", no_arguments), "'' cannot name a thread"),
         (two_of_a_name, "two threads are called t"),
         (lambda s: s.new(item, size=1), "struct item has no field size"),
         (lambda s: s.new(item, lock=1), "item.lock is a struct"),

@@ -19,7 +19,7 @@ Wrote a model to begin with, {name}.py,
 and its test, test_{name}.py. Next:
 
   lastput check {name}.py
-  pytest test_{name}.py
+  pytest test_{name}.py{install}
 
 Both show what goes wrong in it. A comment in remove_device() says how to mend
 it; then the model holds, and the test passes.
@@ -35,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"{path} is there already, and is not overwritten: use another name")
     for path, template in files.items():
         _write(path, _template(template).replace("NAME", name))
-    terminal.say(_NEXT.format(name=name))
+    missing = importlib.util.find_spec("pytest") is None
+    terminal.say(_NEXT.format(name=name, install="    (after: pip install pytest)" if missing else ""))
     return exits.HOLDS
 
 

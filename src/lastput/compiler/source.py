@@ -113,7 +113,9 @@ def _definition(filename: str, function: types.FunctionType) -> ast.FunctionDef:
             start = min([node.lineno, *(d.lineno for d in node.decorator_list)])
             if start == first:
                 return node
-    raise UsageError(f"{function.__name__}: no source found in {filename} (lambdas and exec are not models)")
+    raise UsageError(
+        f"{function.__name__}: no source found in {filename} (lambdas, coroutines and exec are not models)"
+    )
 
 
 def has_source(function: types.FunctionType) -> bool:
