@@ -40,6 +40,7 @@ def cli(
 ) -> Cli:
     """Runs the command line in a directory of its own, with the models in it."""
     monkeypatch.setenv("LASTPUT_CACHE", str(cache))
+    monkeypatch.setenv("TERM", "xterm")  # whatever runs the tests may be dumb
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     for model in MODELS.glob("*.py"):
