@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lastput.report.fingerprint import fingerprint
+from lastput.evidence.fingerprint import fingerprint
 from lastput.target import find
 
 SCENARIO = "@scenario()\ndef one(s):\n    '''t'''\n"

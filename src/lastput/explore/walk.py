@@ -8,12 +8,12 @@ from dataclasses import replace
 from lastput import target
 from lastput.ask import never
 from lastput.checker import Disagreement, build_world
+from lastput.evidence.fingerprint import fingerprint
 from lastput.explore.finder import Finder
 from lastput.explore.moments import KINDS, Kind, next_moment
 from lastput.explore.nearest import Model, Nearest
 from lastput.explore.session import Session
 from lastput.lang.errors import UsageError
-from lastput.report.fingerprint import fingerprint
 from lastput.report.layout import plural
 from lastput.report.saved import Saved
 from lastput.simulate.judge import judge

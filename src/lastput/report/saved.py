@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lastput.evidence.fingerprint import fingerprint
 from lastput.lang.errors import UsageError
 from lastput.lang.options import Value
 from lastput.lang.scenario import Scenario
-from lastput.report.fingerprint import fingerprint
 from lastput.result import Result
 
 FORMAT = 1

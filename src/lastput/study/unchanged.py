@@ -11,18 +11,20 @@ from typing import Any
 
 import lastput
 from lastput import kept
+from lastput.evidence.fingerprint import fingerprint
 from lastput.lang.options import Value
 from lastput.lang.scenario import Scenario
-from lastput.report.fingerprint import fingerprint
 
-_MODELS = ("kernel", "kvm", "study")
+_DECIDE = ("lang", "checks", "compiler", "engine", "simulate", "evidence", "needed")
+_DECIDE_TOO = ("checker.py", "result.py", "study/costs.py")
+"""What of lastput, besides the model, has a say in a result: not how it is shown."""
 
 _text: dict[Callable[..., Any], dict[str, str]] = {}
 """Of each scenario, its model's source text as it was when this process first looked."""
 
 
 def digest(scenario: Scenario, variant: str, values: Mapping[str, Value], *more: object) -> str:
-    """Digest of the model's text, of lastput itself, of the configuration, and of `more` (JSON values)."""
+    """Digest of the model's text, of what decides in lastput, of the configuration, and of `more` (JSON)."""
     if scenario.function not in _text:
         _text[scenario.function] = fingerprint(scenario)
     parts = [scenario.name, variant, sorted(values.items()), _text[scenario.function], _own_digest(), *more]
@@ -31,7 +33,7 @@ def digest(scenario: Scenario, variant: str, values: Mapping[str, Value], *more:
 
 @functools.cache
 def _own_digest() -> str:
-    """Digest of all that is lastput and no model."""
+    """Digest of all that is lastput, no model, and has a say."""
     root = Path(lastput.__file__).parent
-    files = [p for p in sorted(root.rglob("*.py")) if p.relative_to(root).parts[0] not in _MODELS]
-    return kept.digest(str(p) for p in files)
+    files = [file for name in _DECIDE for file in sorted((root / name).rglob("*.py"))]
+    return kept.digest(map(str, [*files, *(root / name for name in _DECIDE_TOO)]))
