@@ -172,12 +172,12 @@ class Builder:
         self, name: str, function: Callable[..., Any], *args: Any, task: Any = None, daemon: bool = False
     ) -> None:
         """A thread that runs `function(*args)`."""
+        if not isinstance(name, str):
+            raise UsageError(f"thread {name!r}: the name comes first, as a string")
         if not (name and name.isprintable()):
             raise UsageError(f"{name!r} cannot name a thread: use what fits one line")
         if any(spec.name == name for spec in self._world.threads):
             raise UsageError(f"two threads are called {name}")
-        if not isinstance(name, str):
-            raise UsageError(f"thread {name!r}: the name comes first, as a string")
         raw = arguments(f"thread {name}", function, args)
         index = len(self._world.threads)
         if index == MOST_THREADS:
