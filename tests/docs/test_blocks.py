@@ -82,6 +82,7 @@ def test_blocks_are_true(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)  # what is asked of this run, not of the page's
     shutil.copytree(ROOT / "examples", "examples", ignore=shutil.ignore_patterns("__pycache__"))
     current = ""
     for block in blocks(page):
