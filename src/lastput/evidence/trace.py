@@ -137,8 +137,16 @@ class Evidence:
             return words.about_properties(self.world, [words.property_name(fault.message)])
         if fault.kind == "null-deref":
             steps = self.trace.steps
-            return words.null_access(steps[-1].operation.kind if steps else "", fault.type)
+            said = words.null_access(steps[-1].operation.kind if steps else "", fault.type)
+            return said + (words.NO_TASK if self._asks_for_a_task(fault) else "")
         return fault.message
+
+    def _asks_for_a_task(self, fault: Fault) -> bool:
+        """Whether a thread that was given no task looks at it."""
+        if fault.thread is None or self.world.threads[fault.thread].task or not fault.frames:
+            return False
+        stands = fault.frames[-1]
+        return "current()" in line_text(stands.file, stands.line)
 
     # -- threads ----------------------------------------------------------------------------------
 

@@ -71,6 +71,10 @@ def about_properties(world: World, names: Sequence[str]) -> str:
     return "; ".join(said)
 
 
+NO_TASK = " The thread has no task: s.thread(..., task=...) gives it one."
+"""What is amiss where a primitive looks at a current task that there is not."""
+
+
 def null_access(operation: str, kind: str | None) -> str:
     """What was read or written through NULL. `kind` is the type of the cell."""
     verb = {"load": "Read", "store": "Write"}.get(operation, "Access")
