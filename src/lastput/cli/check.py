@@ -87,10 +87,23 @@ def _finish(args: argparse.Namespace, scenario: Scenario, results: list[Result])
     elif args.save is not None:
         terminal.complain(f"No violation, so {args.save} was not written.")
     elif found and not args.json:
-        chosen = [word for pair in args.set for word in ("--set", pair)]
-        words = ["lastput", "check", args.target, "--variant", found.variant, *chosen, "--save", "oops.json"]
-        command = "\n".join(pasteable([shlex.quote(word) for word in words], indent="  "))
-        terminal.say(f"\nTo replay it:\n{command}\n  lastput replay oops.json --pdb\n")
+        _what_next(args, found)
+
+
+def _what_next(args: argparse.Namespace, found: Result) -> None:
+    """What to type to see more of a violation."""
+    chosen = [word for pair in args.set for word in ("--set", pair)]
+    same = [args.target, "--variant", found.variant, *chosen]
+    text = "\nTo replay it:\n" + _pasted("check", *same, "--save", "oops.json")
+    text += "\n  lastput replay oops.json --pdb\nTo step through it, in a browser:\n"
+    if args.html is None:
+        text += _pasted("check", *same, "--html", "oops.html") + "\n"
+    terminal.say(text + _pasted("explore", *same) + "\n")
+
+
+def _pasted(*words: str) -> str:
+    """A command of lastput for the shell."""
+    return "\n".join(pasteable([shlex.quote(word) for word in ("lastput", *words)], indent="  "))
 
 
 def _limits(args: argparse.Namespace) -> dict[str, Any]:
