@@ -7,13 +7,13 @@ from functools import cache
 
 import pytest
 
-from lastput.simulate.explore import explore
-from lastput.simulate.setup import build
+from lastput.simulate.explore import Explored
 from lastput.study.claims import claims
 from lastput.study.corpus import entries
 from lastput.study.experiment import Run
-from lastput.study.registry import SCENARIOS
 from lastput.study.settle import Settled, settle
+
+from .brute import brute_force
 
 SMALL, LARGE = 1_000, 10_000
 """States that brute force is asked to explore in the short run, and with --long."""
@@ -34,6 +34,14 @@ def settled() -> Mapping[str, Settled]:
     return {one.run.words: one for one in settle(list(RUNS.values()), fresh=True)}
 
 
+@cache
+def explored(limit: int) -> Mapping[str, Explored]:
+    """Those of at most `limit` states, by brute force."""
+    small = [words for words, one in settled().items() if one.result.counts.states <= limit]
+    found = brute_force([RUNS[words] for words in small], 4 * limit)
+    return dict(zip(small, found, strict=True))
+
+
 @pytest.mark.parametrize("words", RUNS)
 def test_the_experiment_comes_out_as_expected(words: str) -> None:
     assert settled()[words].wrong == ""
@@ -41,12 +49,11 @@ def test_the_experiment_comes_out_as_expected(words: str) -> None:
 
 @pytest.mark.parametrize("words", RUNS)
 def test_brute_force_agrees(words: str, long: bool) -> None:
-    run, result = RUNS[words], settled()[words].result
+    result = settled()[words].result
     limit = LARGE if long else SMALL
     if result.counts.states > limit:
         pytest.skip(f"{result.counts.states:,} states")
-    world = build(SCENARIOS[run.scenario], run.variant, run.settings)
-    found = explore(world, max_states=4 * limit, first=True)
+    found = explored(limit)[words]
     if result.violation is None or result.violation.kind == "unreachable":
         kinds = {result.violation.kind} if result.violation else set()
         assert (found.states, found.transitions) == (result.counts.states, result.counts.transitions)
