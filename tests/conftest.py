@@ -6,9 +6,15 @@ import signal
 
 import pytest
 
+from lastput.host import collect_seldom
+
 
 def pytest_configure() -> None:
-    """Have Ctrl-C do what it does in a terminal: a shell starts background jobs with it ignored."""
+    """Have Ctrl-C do what it does in a terminal: a shell starts background jobs with it ignored.
+
+    And save time, as the command line does.
+    """
+    collect_seldom()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

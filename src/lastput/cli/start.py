@@ -20,7 +20,9 @@ def entry() -> NoReturn:
     """
     interrupt.die()
     from lastput.cli.main import main
+    from lastput.host import collect_seldom
 
+    collect_seldom()
     status = main()
     interrupt.ignore()
     _give_back()

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
+from lastput.host import collect_seldom
+
 
 def cores() -> int:
     """How many processes can work at a time."""
@@ -38,6 +40,7 @@ def processes(
 
 def _begin(prepare: Callable[..., None] | None, given: tuple[Any, ...]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for us
+    collect_seldom()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if prepare is not None:
         prepare(*given)
