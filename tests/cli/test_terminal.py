@@ -38,7 +38,7 @@ def read_until(terminal: int, words: str) -> None:
     """Read what is written to the other end of a pseudo-terminal until `words` have come, or fail."""
     seen = b""
     while words.encode() not in seen:
-        assert select.select([terminal], [], [], 30)[0], seen
+        assert select.select([terminal], [], [], 120)[0], seen
         seen += os.read(terminal, 4096)
 
 
