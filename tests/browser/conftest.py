@@ -46,9 +46,9 @@ class Accessible(Protocol):
     def __call__(self, page: Page) -> None: ...
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for the whole run."""
+    """One Chromium for a file's tests. Playwright's event loop runs as long, and suffers no other one."""
     program = chromium.installed()
     if program is None:
         told = f"NOT LOOKED AT, no Chromium installed: {chromium.INSTALL}"
