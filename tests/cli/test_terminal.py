@@ -112,6 +112,7 @@ def test_ctrl_c_in_the_debugger_gives_a_line_up(start: Start) -> None:
     process = start("replay", "oops.json", "--pdb", stdin=theirs, stdout=theirs)
     os.close(theirs)
     read_until(ours, "(Pdb) ")
+    time.sleep(0.5)  # CPython waits for keys a little after it prints the prompt, and not for signals before
     process.send_signal(signal.SIGINT)
     read_until(ours, "--KeyboardInterrupt--")
     os.write(ours, b"c\n")
