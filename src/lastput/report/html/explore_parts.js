@@ -88,11 +88,11 @@ lastput.parts.broken = (state) => {
 // A view of memory as memory.js draws one. Without `all`, only objects that this path has to do with.
 lastput.parts.memory = (memory, all) => {
   const used = new Set(memory.used);
-  const contents = memory.contents.map((cells, thing) => (all || used.has(thing) ? cells : null));
   const pairs = (list) => list.map(([thing, cell]) => thing + "," + cell);
   return {
-    contents,
-    freed: new Set(memory.freed.filter((thing) => all || used.has(thing))),
+    contents: memory.contents,
+    boxes: all ? null : used,
+    freed: new Set(memory.freed),
     changed: new Map(memory.changed.map(([thing, cell, before]) => [thing + "," + cell, before])),
     touched: new Set(pairs(memory.touched)),
     allocated: new Set(memory.allocated),

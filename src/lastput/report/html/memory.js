@@ -8,6 +8,7 @@
 //   changed   Map of "thing,cell" to the text before (or ""), touched: Set of "thing,cell"
 //   allocated, released  Sets of things that the last step allocated, freed
 //   shown     Set of "thing,cell" worth a line, or null: all that is not empty; all: true shows every cell
+//   boxes     Set of things worth a box, or nothing: all that are or were allocated
 //   parents   from lastput.memory.parents, so that boxes keep their place from state to state
 //   task      number of the task that did it
 
@@ -37,6 +38,7 @@ lastput.memory.draw = (container, things, view) => {
 
 // Whether a thing is worth a box: it is, or was, or will be allocated, and there is something to show of it.
 lastput.memory.worth = (things, view, number) => {
+  if (view.boxes && !view.boxes.has(number)) return false;
   if (!view.shown) return Boolean(view.contents[number]) || view.freed.has(number);
   if (view.all || view.allocated.has(number) || view.released.has(number)) return true;
   return things[number].cells.some((_, cell) => lastput.memory.isShown(view, number, cell));
