@@ -100,3 +100,13 @@ def listed_pages_are_held() -> bool:
         if page and (page._refcount.counter < page._mapcount or page._refcount.counter == 0):
             held = False
     return held
+
+
+def mm_count_covers(mm: ptr[mm_struct], listed: bool, others: int) -> bool:
+    """mm_count covers the VM, its registration while `listed`, all users together, and at most `others`."""
+    least = 1
+    if listed:
+        least = 2
+    if mm.mm_users.counter > 0:
+        least += 1
+    return mm.mm_count.counter >= least and mm.mm_count.counter <= 3 + others

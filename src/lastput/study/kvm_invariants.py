@@ -23,7 +23,13 @@ from lastput.kvm.kvm_host import Kvm, kvm, vm_list
 from lastput.kvm.witness import witness
 from lastput.kvm.x86.kvm_host import NR_SHADOW_PAGES, RMAP_ENTRIES, SPT_ENTRIES, X86, kvm_rmap_head
 from lastput.lang import NULL, Setup, at, ptr
-from lastput.study.invariants import hlist_is_whole, is_hashed, list_is_whole, listed_pages_are_held
+from lastput.study.invariants import (
+    hlist_is_whole,
+    is_hashed,
+    list_is_whole,
+    listed_pages_are_held,
+    mm_count_covers,
+)
 from lastput.study.vmm import Vmm
 
 
@@ -70,14 +76,7 @@ def mm_references_count(mm: ptr[mm_struct], tasks: int) -> bool:
     A task that exits holds one more for a while; and the one of all users is still held when the last
     user is gone, until the address space is torn down.
     """
-    if not is_there():
-        return True
-    least = 1
-    if vm_list.first:
-        least = 2
-    if mm.mm_users.counter > 0:
-        least += 1
-    return mm.mm_count.counter >= least and mm.mm_count.counter <= 3 + tasks
+    return not is_there() or mm_count_covers(mm, vm_list.first != NULL, tasks)
 
 
 # -- the notifier ----------------------------------------------------------------------------

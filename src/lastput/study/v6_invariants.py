@@ -13,7 +13,13 @@ from lastput.kvm.v6.options import Kvm6
 from lastput.kvm.v6.tdp.roots import root_of
 from lastput.kvm.v6.witness import witness6
 from lastput.lang import NULL, Setup, ptr
-from lastput.study.invariants import hlist_is_whole, is_hashed, list_is_whole, listed_pages_are_held
+from lastput.study.invariants import (
+    hlist_is_whole,
+    is_hashed,
+    list_is_whole,
+    listed_pages_are_held,
+    mm_count_covers,
+)
 from lastput.study.v6_vmm import Vmm
 
 
@@ -52,14 +58,7 @@ def mm_references_count(mm: ptr[mm_struct], others: int) -> bool:
 
     `others` hold one more for a while: tasks that exit, or that have it as their victim.
     """
-    if not is_there():
-        return True
-    least = 1
-    if vm_list.first:
-        least = 2
-    if mm.mm_users.counter > 0:
-        least += 1
-    return mm.mm_count.counter >= least and mm.mm_count.counter <= 3 + others
+    return not is_there() or mm_count_covers(mm, vm_list.first != NULL, others)
 
 
 # -- the notifier ----------------------------------------------------------------------------
