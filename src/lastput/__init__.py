@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lastput.lang.scenario import Scenario as Scenario
     from lastput.lang.scenario import Setup as Setup
     from lastput.lang.scenario import scenario as scenario
+    from lastput.plan import Plan as Plan
     from lastput.result import Result as Result
     from lastput.testing import assert_holds as assert_holds
     from lastput.testing import assert_reachable as assert_reachable
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Result", "Scenario", "Setup", "__version__", "assert_holds", "assert_reachable", "assert_violates",
-    "check", "scenario",
+    "Plan", "Result", "Scenario", "Setup", "__version__", "assert_holds", "assert_reachable",
+    "assert_violates", "check", "scenario",
 ]  # fmt: skip
 
 _HOMES = {
     "check": "lastput.checker",
+    "Plan": "lastput.plan",
     "Result": "lastput.result",
     **dict.fromkeys(("Scenario", "Setup", "scenario"), "lastput.lang.scenario"),
     **dict.fromkeys(("assert_holds", "assert_reachable", "assert_violates"), "lastput.testing"),

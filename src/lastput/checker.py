@@ -23,12 +23,17 @@ from lastput.lang.errors import UsageError
 from lastput.lang.options import Value
 from lastput.lang.scenario import Scenario
 from lastput.lang.world import World
+from lastput.plan import Plan
 from lastput.result import Bound, Counts, Limits, Memory, Result, Seconds, Thread, Verdict, Violation
 
 if TYPE_CHECKING:
     from lastput.compiler.compile import Compiled, Site
     from lastput.compiler.places import Place
     from lastput.engine.outcome import Outcome, Progress
+
+
+REFERENCE = Plan()
+"""Nothing reduced, one core."""
 
 
 class Disagreement(Exception):
@@ -45,13 +50,14 @@ def check(
     timeout: float | None = None,
     progress: Callable[[Progress], None] | None = None,
     phase: Callable[[str], None] | None = None,
+    plan: Plan = REFERENCE,
 ) -> Result:
     """Run every interleaving of `scenario` under one variant (its default one if None).
 
     `settings` override options of the variant. The search stops without a verdict at `max_states`
     stored states, `max_memory` bytes of its own (default: most of what the machine has free) or
     after `timeout` seconds, or at Ctrl-C. `progress` is called while it searches, `phase` with a
-    line of text when compiling and searching begin.
+    line of text when compiling and searching begin. `plan` says how to search; the default is the reference.
 
     Raises UsageError for a wrong variant or setting and for a scenario whose set-up fails, and
     ModelError for a model that leaves the language.
@@ -59,7 +65,7 @@ def check(
     limits = _limits(max_states, max_memory, timeout)
     began = time.perf_counter()
     world = build_world(scenario, variant, settings or {})
-    result = check_world(world, limits, progress=progress, phase=phase, began=began).result
+    result = check_world(world, limits, progress=progress, phase=phase, began=began, plan=plan).result
     if result.violation is not None:
         remember(result.violation, world)
     return result
@@ -81,12 +87,13 @@ def check_world(
     progress: Callable[[Progress], None] | None = None,
     phase: Callable[[str], None] | None = None,
     began: float | None = None,
+    plan: Plan = REFERENCE,
 ) -> Checked:
     """`check` for a world that is set up; `began` is when work on it did (time.perf_counter)."""
     began = time.perf_counter() if began is None else began
     say = phase or (lambda text: None)
     say(f"compiling {world.scenario.name}, variant {world.variant}")
-    native = compiled(world)
+    native = compiled(world, plan)
     if native.start_event is None:
         _prepare(native)
     compiling = time.perf_counter() - began
@@ -121,11 +128,11 @@ def build_world(scenario: Scenario, variant: str | None, settings: Mapping[str, 
     return build(scenario, variant, settings)
 
 
-def compiled(world: World) -> Compiled:
+def compiled(world: World, plan: Plan = REFERENCE) -> Compiled:
     """The world as native code."""
     from lastput.compiler.compile import compile_world
 
-    return compile_world(world)
+    return compile_world(world, plan.reduce)
 
 
 def _prepare(native: Compiled) -> None:

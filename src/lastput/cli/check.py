@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lastput import plan as plans
 from lastput import target
 from lastput.cli import exits, interrupt, outputs, terminal
 from lastput.cli.limits import count, seconds, size
@@ -24,6 +25,7 @@ from lastput.result import Result
 def run(args: argparse.Namespace) -> int:
     """Check, print each result as it comes, and return the exit status of the worst."""
     limits = _limits(args)
+    plan = plans.Plan(reduce=plans.reductions(args.reduce))
     scenario = target.find(args.target)
     settings = target.settings(args.set)
     one = target.variant(scenario, args.variant)
@@ -36,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     results: list[Result] = []
     for variant in variants:
         try:
-            result = _check(scenario, variant, settings, limits)
+            result = _check(scenario, variant, settings, limits, plan)
         except KeyboardInterrupt:
             if not results:
                 raise
@@ -51,7 +53,9 @@ def run(args: argparse.Namespace) -> int:
     return exits.OF_VERDICT[worst(results)]
 
 
-def _check(scenario: Scenario, variant: str, settings: dict[str, Any], limits: dict[str, Any]) -> Result:
+def _check(
+    scenario: Scenario, variant: str, settings: dict[str, Any], limits: dict[str, Any], plan: plans.Plan
+) -> Result:
     from lastput.checker import check
 
     def phase(text: str) -> None:
@@ -60,7 +64,9 @@ def _check(scenario: Scenario, variant: str, settings: dict[str, Any], limits: d
             interrupt.raising()
 
     with Live() as live:
-        return check(scenario, variant, settings=settings, **limits, progress=live.update, phase=phase)
+        return check(
+            scenario, variant, settings=settings, **limits, progress=live.update, phase=phase, plan=plan
+        )
 
 
 def _unknown(scenario: Scenario, variant: str, settings: dict[str, Any]) -> Result:

@@ -142,8 +142,16 @@ def _add_check(commands: argparse._SubParsersAction[Parser]) -> None:
     limits.add_argument("--max-states", metavar="N", help="states to store")
     limits.add_argument("--max-memory", metavar="SIZE", help="memory of the search, as 512M or 4G")
     limits.add_argument("--timeout", metavar="SECONDS", help="time of the search")
+    _add_plan(check)
     _add_report(check)
     check.add_argument("--save", metavar="FILE", help="write the first violation found, for `lastput replay`")
+
+
+def _add_plan(check: Parser) -> None:
+    how = check.add_argument_group("how to search; a complete verdict does not depend on it")
+    how.add_argument(
+        "--reduce", metavar="NAMES", default="none", help="reductions to use: all, none (default), or some"
+    )
 
 
 def _add_replay(commands: argparse._SubParsersAction[Parser]) -> None:

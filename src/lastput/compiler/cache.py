@@ -46,13 +46,14 @@ def save(path: Path | None, made: Artifact) -> None:
     kept.save(path, made)
 
 
-def entry(world: World, typed: Collection[tree.Function]) -> Path | None:
+def entry(world: World, typed: Collection[tree.Function], reduce: frozenset[str]) -> Path | None:
     """Where the artifact of `world` is kept; `typed` are all its functions. None without a cache."""
     base = kept.directory()
     if base is None:
         return None
     parts = [native.host(), _own_digest(), repr(_shape(world)), *map(tree.show, typed)]
     parts += [repr(edit) for edit in world.edits]
+    parts += sorted(reduce)
     try:
         parts.append(kept.digest(_files(world, typed)))
     except OSError:  # a model that is not in files, say in an archive

@@ -89,22 +89,24 @@ class FrontEnd:
         return self.driver.layout
 
 
-def compile_world(world: World) -> Compiled:
-    """Compile a scenario that is set up. ModelError if the model leaves the language."""
+def compile_world(world: World, reduce: frozenset[str] = frozenset()) -> Compiled:
+    """Compile a scenario that is set up, with the reductions `reduce`. ModelError if the model leaves the
+    language."""
     with configuration(world.configuration), applying(world.edits):
         # Typed even if the code is there already: it places statics, and numbers functions.
         typed = type_all(world)
-        entry = cache.entry(world, typed.values())
+        entry = cache.entry(world, typed.values(), reduce)
         made = cache.load(entry)
         cached = made is not None
         if made is None:
-            made = _make(world, typed)
+            made = _make(world, typed, reduce)
             cache.save(entry, made)
     return _compiled(world, made, cached)
 
 
-def _make(world: World, typed: Typed) -> cache.Artifact:
+def _make(world: World, typed: Typed, reduce: frozenset[str]) -> cache.Artifact:
     front = _front_end(world, typed)
+    front.driver.reduce = reduce
     module = str(expand.build_module(front.driver))
     count = sum(len(t.positions) for t in front.layout.threads)
     code = native.compile_object(module, thorough=count <= THOROUGH_LIMIT)

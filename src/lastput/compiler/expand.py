@@ -41,6 +41,8 @@ class Driver:
     """Of each thread, the coverage place that tells that it took a step."""
     max_successors: int = 0
     max_events: int = 0
+    reduce: frozenset[str] = frozenset()
+    """Reductions to build in: names of `plan.REDUCTIONS`."""
 
 
 def build_module(driver: Driver) -> ll.Module:

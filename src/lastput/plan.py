@@ -1,0 +1,42 @@
+"""How to search: what a user may choose about a search without changing what is asked.
+
+A plan never changes a verdict that is complete; it may change counts, time and memory, and which of several
+counterexamples is shown. The default plan is the reference that all others are tested against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lastput.lang.errors import UsageError
+
+REDUCTIONS: dict[str, str] = {}
+"""Reductions by name, with what each does in a line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How to search."""
+
+    reduce: frozenset[str] = frozenset()
+    """Names of REDUCTIONS to use; none in the reference run."""
+
+
+def reductions(text: str) -> frozenset[str]:
+    """What `--reduce` names: `none`, `all`, or names with commas between them. UsageError for others."""
+    if text == "none":
+        return frozenset()
+    if text == "all":
+        return frozenset(REDUCTIONS)
+    return checked(text.split(","))
+
+
+def checked(names: Iterable[str]) -> frozenset[str]:
+    """`names` as a set; UsageError for one that is no reduction."""
+    found = frozenset(names)
+    for name in sorted(found - REDUCTIONS.keys()):
+        raise UsageError(
+            f"no reduction is called {name!r}: use {', '.join(REDUCTIONS) or 'none'}, all or none"
+        )
+    return found
