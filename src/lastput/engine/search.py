@@ -156,7 +156,7 @@ class _Search:
             if stop:
                 return stop
             n = min(expander.batch, end - first)
-            successors, events = expander.run(store.states, first, n)
+            successors, events = expander.run(*store.rows(first, n), n)
             if not self.full:
                 self.full = not store.add(expander.rows, successors)
             self.transitions += successors
@@ -221,7 +221,7 @@ class _Search:
         while first < end and not found:
             self._interrupted()
             n = min(self.expander.batch, end - first)
-            _, events = self.expander.run(self.store.states, first, n)
+            _, events = self.expander.run(*self.store.rows(first, n), n)
             found = any(
                 label >> 16 & 0xFFFF == STATE_EVENT and code not in self.model.bounds
                 for label, code in self.expander.events[:events].tolist()

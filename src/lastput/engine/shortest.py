@@ -88,7 +88,7 @@ class _Shortest:
         for first in range(self.starts[level], end, self.expander.batch):
             self.check()
             n = min(self.expander.batch, end - first)
-            yield first, *self.expander.run(self.store.states, first, n)
+            yield first, *self.expander.run(*self.store.rows(first, n), n)
 
     def _violations(self, events: int) -> npt.NDArray[np.uint64]:
         """The events of the last expansion that are not bounds: rows of label, code."""
@@ -133,7 +133,7 @@ class _Shortest:
         for level in range(last):
             thread, choice, state = self._step(state, level, _last(schedule))
             schedule.append((thread, choice))
-        _, n_events = self.expander.run(self.store.states, state, 1)
+        _, n_events = self.expander.run(*self.store.rows(state, 1), 1)
         label, code = min(
             (tuple(map(int, row)) for row in self._violations(n_events) if self._final(int(row[0]))),
             key=lambda event: (self._switch(_last(schedule), _thread(event[0])), event),
@@ -153,7 +153,7 @@ class _Shortest:
 
     def _step(self, state: int, level: int, before: int | None) -> tuple[int, int, int]:
         """Thread, choice and target of the best step from a state that leads to the violation."""
-        n, _ = self.expander.run(self.store.states, state, 1)
+        n, _ = self.expander.run(*self.store.rows(state, 1), 1)
         self.store.find(self.expander.rows, n, self.found)
         low, high = self.starts[level + 1 : level + 3]
         best: tuple[int, int, int, int] | None = None

@@ -98,6 +98,12 @@ class Store:
             found,
         )  # fmt: skip
 
+    def rows(self, first: int, n: int) -> tuple[npt.NDArray[np.uint64], int]:
+        """The states first..first+n, and where they begin in that array, in states. Valid until the next
+        call of any method; to be read only."""
+        assert first + n <= self.count
+        return self.states, first
+
     def _grow(self) -> bool:
         """Double the index, if the budget has room for it and at least one more state."""
         if self.bits == _MOST_BITS or self.count >= self.room or self.count >= self._room(self.bits + 1):

@@ -95,7 +95,7 @@ class _Search:
     def expand(self, first: int, n: int) -> None:
         """Take every step from the states first..first+n."""
         expander, store = self.expander, self.store
-        made, events = expander.run(store.states, first, n)
+        made, events = expander.run(*store.rows(first, n), n)
         room = store.add(expander.rows, made)
         if self.max_states is not None and store.count > self.max_states:
             raise NotExplored(f"there are more than {self.max_states:,} states")
@@ -120,7 +120,8 @@ class _Search:
     def reached(self, levels: list[int]) -> Reached:
         count, words = self.store.count, self.store.words
         steps = Steps(*(np.concatenate(arrays) for arrays in zip(*map(_arrays, self.parts), strict=True)))
-        states = self.store.states[: count * words].reshape(count, words)
+        rows, first = self.store.rows(0, count)
+        states = rows[first * words : (first + count) * words].reshape(count, words)
         return Reached(states, levels, steps, sorted(self.broken))
 
 
