@@ -24,7 +24,13 @@ PAGES = {
         "how-to/send-a-race",
     ],
     "Races": ["gallery", "arguments"],
-    "Explanation": ["explanation/how-it-works", "explanation/limits", "explanation/warts", "how-we-test"],
+    "Explanation": [
+        "explanation/how-it-works",
+        "explanation/limits",
+        "explanation/estimates",
+        "explanation/warts",
+        "how-we-test",
+    ],
     "Reference": ["reference/commands", "reference/language", "reference/kernel", "reference/*"],
     "The models": [
         "models/README",

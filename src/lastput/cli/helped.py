@@ -22,6 +22,10 @@ EXAMPLES = {
         ("oops.json --pdb", "in Python's debugger"),
         ("oops.json --html oops.html", "to look at"),
     ),
+    "estimate": (
+        ("kvm/fault-vs-invalidate --variant v4.12 --set pages=2", ""),
+        ("model.py --seconds 10", "takes longer, is better"),
+    ),
     "explore": (
         ("kvm/age-vs-exit --variant v4.12", "a page on this machine"),
         ("model.py --tui", "in the terminal"),

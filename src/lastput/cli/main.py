@@ -122,6 +122,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     _add_replay(commands)
     _add_explore(commands)
     _add_compile(commands)
+    _add_estimate(commands)
     _add_list(commands)
     _add_needed(commands)
     _add_claims(commands)
@@ -145,6 +146,21 @@ def _add_check(commands: argparse._SubParsersAction[Parser]) -> None:
     _add_plan(check)
     _add_report(check)
     check.add_argument("--save", metavar="FILE", help="write the first violation found, for `lastput replay`")
+
+
+def _add_estimate(commands: argparse._SubParsersAction[Parser]) -> None:
+    text = (
+        "How many states, how long and how much memory a search would take: a guess with a range, from a few "
+        "seconds of it. Exit status 0."
+    )
+    estimate = commands.add_parser(
+        "estimate", help="guess what a search would take", description=text, allow_abbrev=False
+    )
+    _add_target(estimate)
+    estimate.add_argument(
+        "--seconds", metavar="SECONDS", default="2", help="time to search (default: 2); more is more certain"
+    )
+    estimate.add_argument("--json", action="store_true", help="print JSON instead of the report")
 
 
 def _add_plan(check: Parser) -> None:
