@@ -14,9 +14,7 @@ The hash is a chain of folded multiplies (64 x 64 -> 128 bits, the halves xored)
 (Wang Yi, https://github.com/wangyi-fudan/wyhash). It decides where a state lies, never whether it is new:
 that is decided by comparing whole states.
 
-`shape` tells the words of a state by its length: a tuple of one or two (a constant for the compiler, so
-the loops over words vanish) or an array (any number of words). All kernels are in this one file because
-numba's cache notices changes of the file a kernel is in, not of those it calls into.
+`shape` tells the words of a state by its length (`native.shape_of`).
 """
 
 # numba and llvmlite have no types to check the kernels against.
@@ -24,15 +22,13 @@ numba's cache notices changes of the file a kernel is in, not of those it calls 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba import njit, types
-from numba.core import cgutils, config
+from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
-from lastput import kept
+from lastput.engine.native import fold, native, prefetch
 
 BLOCK = 64
 """Successors that go through the stages together; also the length of the scratch arrays."""
@@ -47,57 +43,6 @@ _ZERO = np.uint32(0)
 _SEED = np.uint64(0x2D358DCCAA6C78A5)
 _STEP = np.uint64(0x8BB84B93962EACC9)
 _LAST = np.uint64(0x4B33A62ED433D4A3)
-
-
-def _native(function):
-    """Compiled, and kept for the next run: where Numba likes to, else with the models, else not at all."""
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # neither lastput's own directory nor the user's can be written
-        return _elsewhere(function)
-
-
-def _elsewhere(function):
-    directory = kept.directory()
-    try:
-        config.CACHE_DIR = str(directory.absolute() / "numba") if directory else ""
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:
-        return njit(nogil=True)(function)
-
-
-def shape_of(words: int) -> Any:
-    """What the kernels take for `shape`, for states of `words` words."""
-    return (0,) * words if words <= 2 else np.zeros(words, np.uint8)
-
-
-@intrinsic
-def _fold(typingctx, a, b):
-    """The two halves of the 128-bit product a * b, xored."""
-
-    def emit(context, builder, signature, arguments):
-        wide = ir.IntType(128)
-        product = builder.mul(*(builder.zext(argument, wide) for argument in arguments))
-        high = builder.lshr(product, ir.Constant(wide, 64))
-        return builder.trunc(builder.xor(product, high), ir.IntType(64))
-
-    return types.uint64(types.uint64, types.uint64), emit
-
-
-@intrinsic
-def _prefetch(typingctx, array, index):
-    """Ask for the cache line of array[index]; never faults."""
-
-    def emit(context, builder, signature, arguments):
-        view = context.make_array(signature.args[0])(context, builder, arguments[0])
-        pointer = builder.bitcast(cgutils.gep(builder, view.data, arguments[1]), cgutils.voidptr_t)
-        i32 = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, i32, i32, i32])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [pointer, i32(0), i32(3), i32(1)])
-        return context.get_dummy_value()
-
-    return types.void(array, types.uint64), emit
 
 
 @intrinsic
@@ -136,16 +81,16 @@ def _lowest(typingctx, mask):
     return types.uint64(types.uint64), emit
 
 
-@_native
+@native
 def _hash(rows, at, shape, keep):
     """Hash of the state at word `at`. `keep` is all ones; tests clear bits of it to force collisions."""
     h = _SEED
     for w in range(np.uint64(len(shape))):
-        h = _fold(h ^ rows[at + w], _STEP)
-    return _fold(h ^ _LAST, _STEP) & keep
+        h = fold(h ^ rows[at + w], _STEP)
+    return fold(h ^ _LAST, _STEP) & keep
 
 
-@_native
+@native
 def _equal(rows, at, states, where, shape):
     for w in range(np.uint64(len(shape))):  # noqa: SIM110
         if rows[at + w] != states[where + w]:
@@ -153,7 +98,7 @@ def _equal(rows, at, states, where, shape):
     return True
 
 
-@_native
+@native
 def _next(place, home, wrap):
     """The place after `place`: the whole line, from the home on and around its end, then the next line."""
     inside = (place + _ONE) & _INSIDE
@@ -163,7 +108,7 @@ def _next(place, home, wrap):
     return line | inside
 
 
-@_native
+@native
 def _approach(rows, begin, end, states, index, bits, keep, shape, hashes, places):
     """Stages 1 and 2 for rows begin..end: the first place in the index that is empty or has the tag."""
     words = np.uint64(len(shape))
@@ -173,7 +118,7 @@ def _approach(rows, begin, end, states, index, bits, keep, shape, hashes, places
     for i in range(begin, end):
         h = _hash(rows, i * words, shape, keep)
         hashes[i - begin] = h
-        _prefetch(index, h >> shift)
+        prefetch(index, h >> shift)
     for i in range(end - begin):
         h = hashes[i]
         home = h >> shift
@@ -188,10 +133,10 @@ def _approach(rows, begin, end, states, index, bits, keep, shape, hashes, places
         place = line | ((start + _lowest(ahead)) & _INSIDE)
         places[i] = place
         slot = np.uint64(index[place] & low)
-        _prefetch(states, (max(slot, _ONE) - _ONE) * words)
+        prefetch(states, (max(slot, _ONE) - _ONE) * words)
 
 
-@_native
+@native
 def insert(rows, first, n, states, count, limit, index, bits, keep, shape, hashes, places):
     """Append the rows first..n that are not among the `count` states yet.
 
@@ -229,7 +174,7 @@ def insert(rows, first, n, states, count, limit, index, bits, keep, shape, hashe
     return np.int64(n), np.int64(count)
 
 
-@_native
+@native
 def lookup(rows, n, states, index, bits, keep, shape, hashes, places, found):
     """found[i] = index of the state that is row i, or -1, for i < n."""
     n, bits, keep = np.uint64(n), np.uint64(bits), np.uint64(keep)
@@ -257,7 +202,7 @@ def lookup(rows, n, states, index, bits, keep, shape, hashes, places, found):
         begin = end
 
 
-@_native
+@native
 def rebuild(states, count, index, bits, keep, shape, hashes):
     """Fill an empty index with the first `count` states, which are known to differ."""
     count, bits, keep = np.uint64(count), np.uint64(bits), np.uint64(keep)
@@ -271,7 +216,7 @@ def rebuild(states, count, index, bits, keep, shape, hashes):
         for i in range(begin, end):
             h = _hash(states, i * words, shape, keep)
             hashes[i - begin] = h
-            _prefetch(index, h >> shift)
+            prefetch(index, h >> shift)
         for i in range(begin, end):
             h = hashes[i - begin]
             place = h >> shift
@@ -281,7 +226,7 @@ def rebuild(states, count, index, bits, keep, shape, hashes):
         begin = end
 
 
-@_native
+@native
 def relax(found, labels, n, first, low, high, costs, threads):
     """Carry costs of the level low..high back over edges into it.
 

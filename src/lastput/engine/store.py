@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from lastput.engine import kernels
 from lastput.engine.memory import HUGE, PAGE, reserve, reserve_most
+from lastput.engine.native import shape_of
 
 FIRST_BITS = 14
 _MOST_BITS = 32
@@ -41,7 +42,7 @@ class Store:
         bits: int = FIRST_BITS,
     ) -> None:
         self.words, self.budget, self.spare = words, budget, spare
-        self.shape = kernels.shape_of(words)
+        self.shape = shape_of(words)
         self.keep = np.uint64(keep)
         self.most = _MOST_STATES if max_states is None else max(1, min(max_states, _MOST_STATES))
         self.count = 0
