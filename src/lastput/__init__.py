@@ -12,6 +12,7 @@ from __future__ import annotations
 TYPE_CHECKING = False  # `typing` would take longer to import than all that is here
 if TYPE_CHECKING:
     from lastput.checker import check as check
+    from lastput.hunter import hunt as hunt
     from lastput.lang.scenario import Scenario as Scenario
     from lastput.lang.scenario import Setup as Setup
     from lastput.lang.scenario import scenario as scenario
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Plan", "Result", "Scenario", "Setup", "__version__", "assert_holds", "assert_reachable",
-    "assert_violates", "check", "scenario",
+    "assert_violates", "check", "hunt", "scenario",
 ]  # fmt: skip
 
 _HOMES = {
     "check": "lastput.checker",
+    "hunt": "lastput.hunter",
     "Plan": "lastput.plan",
     "Result": "lastput.result",
     **dict.fromkeys(("Scenario", "Setup", "scenario"), "lastput.lang.scenario"),

@@ -226,14 +226,18 @@ def _confirmed(world: World, site: Site, schedule: Sequence[tuple[int, int]]) ->
     return violation
 
 
-def replayed(world: World, schedule: Sequence[tuple[int, int]], kind: str) -> Result | None:
+def replayed(
+    world: World, schedule: Sequence[tuple[int, int]], kind: str, *, shortest: bool = True
+) -> Result | None:
     """The result that a saved schedule shows, its violation alone; None if that is not of `kind`.
 
-    Raises UsageError when the schedule cannot be followed.
+    `shortest` says whether it was saved as a shortest one. Raises UsageError when the schedule cannot be
+    followed.
     """
     found = violation_of(world, schedule, kind)
     if found is None or found.kind != kind:
         return None
+    found = replace(found, shortest=shortest)
     return replace(_header(world, Limits()), verdict="violated", violation=found)
 
 

@@ -198,7 +198,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Violation:
-    """A broken rule, with the shortest schedule that breaks it.
+    """A broken rule, with the shortest schedule that breaks it; or some schedule, as `shortest` tells.
 
     `kind` is an id of `lastput.checks.kinds`. `thread` is None when no step but a state is to blame
     (a deadlock, a leak, an invariant). `address` counts bytes, as a kernel would print it; None where
@@ -222,6 +222,8 @@ class Violation:
     victim: Victim | None = None
     cycle: tuple[int, ...] = ()
     scene: Scene | None = None
+    shortest: bool = True
+    """False where a hunt found it: there may be a shorter schedule."""
 
 
 @dataclass(frozen=True)
@@ -316,11 +318,68 @@ class Thread:
 
 
 @dataclass(frozen=True)
+class Guarantee:
+    """What PCT promises for `threads` n, walks of `steps` k, and bugs of `depth` d.
+
+    `one` is the least probability that one walk finds such a bug, `all` that one of the `walks` made does;
+    `walks_for_99` find it with a probability of 99 %. `longer` of the walks took more than k steps.
+    """
+
+    threads: int
+    steps: int
+    depth: int
+    walks: int
+    longer: int
+    one: float
+    all: float
+    walks_for_99: int
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What one strategy of a hunt came to.
+
+    `ended` is violation, complete, walks, bound, depth, timeout, interrupt, max-states or max-memory.
+    `within` is the bound up to which every schedule was run (preemptions, context switches, or steps), None
+    without one. `states` are stored ones; `seen` estimates how many states the walks stood in.
+    `longest` is the most steps; `cut` of the walks ended at the `limit` on their steps.
+    """
+
+    strategy: str
+    ended: str
+    walks: int = 0
+    steps: int = 0
+    longest: int = 0
+    cut: int = 0
+    limit: int | None = None
+    seen: int = 0
+    states: int = 0
+    within: int | None = None
+    seconds: float = 0.0
+    guarantee: Guarantee | None = None
+
+
+@dataclass(frozen=True)
+class Hunt:
+    """How a hunt went: what was tried, in order, and what found the violation.
+
+    `found_by` is a strategy, empty without a find; `walk` the number of the walk that found it, from 1;
+    `found_steps` the length of the schedule as it was found, before it was shortened.
+    """
+
+    seed: int
+    tried: tuple[Tried, ...]
+    found_by: str = ""
+    walk: int | None = None
+    found_steps: int = 0
+
+
+@dataclass(frozen=True)
 class Result:
     """Verdict and evidence of one scenario under one configuration.
 
-    `reason` says what stopped an `incomplete` search: max-states, max-memory, timeout, interrupt or
-    bound; empty otherwise. `settings` holds the value of every option.
+    `reason` says what stopped an `incomplete` search: max-states, max-memory, timeout, interrupt,
+    bound or hunt; empty otherwise. `settings` holds the value of every option. `hunt` is of `lastput hunt`.
     """
 
     scenario: str
@@ -337,6 +396,7 @@ class Result:
     bounds: tuple[Bound, ...] = ()
     coverage: Coverage = Coverage()
     violation: Violation | None = None
+    hunt: Hunt | None = None
     schema: int = SCHEMA
 
     @property

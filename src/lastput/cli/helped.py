@@ -17,6 +17,12 @@ EXAMPLES = {
         ("model.py --save oops.json", "to replay, debug, send"),
         ("model.py --html oops.html", "to look at"),
     ),
+    "hunt": (
+        ("kvm/age-vs-exit --variant v4.12", "by everything in turn"),
+        ("model.py --by pct --bound 2 --seed 7", "bugs of depth 3"),
+        ("model.py --by preemptions --bound 3", "all schedules of up to 3"),
+        ("model.py --timeout 600 --save oops.json", ""),
+    ),
     "replay": (
         ("oops.json", "the report again"),
         ("oops.json --pdb", "in Python's debugger"),

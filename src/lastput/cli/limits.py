@@ -23,6 +23,16 @@ def count(name: str, text: str | None) -> int | None:
     return number
 
 
+def number(name: str, text: str | None) -> int | None:
+    """A number from 0; None without a text."""
+    if text is None or text in ("0", "00"):
+        return None if text is None else 0
+    try:
+        return count(name, text)
+    except UsageError:
+        raise UsageError(f"{name} {text}: use a number from 0") from None
+
+
 def size(name: str, text: str | None) -> int | None:
     """A size as 512M, in bytes; None without a text."""
     if text is None:

@@ -23,6 +23,7 @@ examples:
   lastput check model.py::open_vs_close --set readers=2
   lastput check kvm/age-vs-exit --variant v4.12 --save oops.json
   lastput replay oops.json --pdb                debug it, just before the crash
+  lastput hunt kvm/age-vs-exit --by pct         when there are too many states
   lastput claims                                what people said, settled
   lastput corpus 7e5a672289c9                   a known bug, before and after
   lastput new usb_disconnect                    your own model, to begin with
@@ -120,6 +121,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_check(commands)
     _add_replay(commands)
+    _add_hunt(commands)
     _add_explore(commands)
     _add_compile(commands)
     _add_estimate(commands)
@@ -161,6 +163,39 @@ def _add_estimate(commands: argparse._SubParsersAction[Parser]) -> None:
         "--seconds", metavar="SECONDS", default="2", help="time to search (default: 2); more is more certain"
     )
     estimate.add_argument("--json", action="store_true", help="print JSON instead of the report")
+
+
+def _add_hunt(commands: argparse._SubParsersAction[Parser]) -> None:
+    text = (
+        "Look for a violation where there are too many interleavings to run them all: by walks, or by all "
+        "schedules within a bound. Nothing found is no verdict. The same seed gives the same hunt."
+    )
+    hunt = commands.add_parser(
+        "hunt", help="look for a violation when there are too many states", description=text,
+        allow_abbrev=False,
+    )  # fmt: skip
+    _add_target(hunt)
+    how = hunt.add_argument_group("how to hunt")
+    how.add_argument(
+        "--by",
+        metavar="NAMES",
+        default="all",
+        help="random, pct, preemptions, switches, deepening: some, in this order; all is the default",
+    )
+    how.add_argument("--seed", metavar="N", default="0", help="of the walks (default: 0)")
+    how.add_argument("--walks", metavar="N", default="100000", help="to take (default: 100,000)")
+    how.add_argument("--depth", metavar="N", help="most steps of a walk (default: 1,000), of deepening")
+    how.add_argument(
+        "--bound",
+        metavar="K",
+        help="most preemptions, switches, change points of pct (default: 2; threads + 1 switches)",
+    )
+    limits = hunt.add_argument_group("limits (per variant)")
+    limits.add_argument("--max-states", metavar="N", help="states of a search (default: 5,000,000)")
+    limits.add_argument("--max-memory", metavar="SIZE", help="memory of a search, as 512M or 4G")
+    limits.add_argument("--timeout", metavar="SECONDS", help="time of the hunt")
+    _add_report(hunt)
+    hunt.add_argument("--save", metavar="FILE", help="write the first violation found, for `lastput replay`")
 
 
 def _add_plan(check: Parser) -> None:

@@ -54,6 +54,10 @@ class Live:
             f"frontier {progress.frontier:,}, {bytes_text(progress.bytes)}"
         )
 
+    def say(self, text: str) -> None:
+        """Say how far something else than a search is."""
+        self._show(text)
+
     def _show(self, text: str) -> None:
         if not self._on:
             return

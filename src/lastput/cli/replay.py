@@ -37,7 +37,7 @@ def _replay(args: argparse.Namespace, saved: Saved) -> int:
     world = checker.build_world(scenario, saved.variant, saved.settings)
     if not saved.kind:
         return _path(args, world, saved)
-    result = checker.replayed(world, saved.schedule, saved.kind)
+    result = checker.replayed(world, saved.schedule, saved.kind, shortest=saved.shortest)
     if result is None:
         raise UsageError(f"its schedule does not lead to {saved.kind}: cut short or edited")
     if args.pdb:

@@ -52,9 +52,9 @@ def _directory() -> Path | None:
 
 
 def _digest() -> str:
-    """Of every file that a kernel of this directory may be in, or may call into."""
+    """Of every file that a kernel of this directory, or of one below, may be in, or may call into."""
     found = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
         text = path.read_bytes()
         if b"engine.native import" in text or path == Path(__file__):
             found.update(f"{path.name} {len(text)}\n".encode() + text)

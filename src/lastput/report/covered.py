@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from lastput.report.hunted import hunted
 from lastput.report.layout import bytes_text, listing, plural, seconds_text, wrapped
 from lastput.report.style import Style
 from lastput.result import Coverage, Place, Result
@@ -17,6 +18,7 @@ REASONS = {
     "timeout": "the time was up (--timeout {0.timeout:g})",
     "interrupt": "it was interrupted",
     "bound": "some execution ran into a bound of the model",
+    "hunt": "a hunt runs some of the interleavings, not all",
 }
 
 
@@ -43,13 +45,19 @@ def is_complete(result: Result) -> bool:
 
 def searched(result: Result) -> list[str]:
     """Size, configuration, time and memory. A replay, which searches nothing, has only a configuration."""
+    if result.hunt is not None:
+        return [*hunted(result.hunt), *configured(result), *wrapped(f"{cost(result)}.", hanging="  ")]
     replay = bool(result.violation) and not result.counts.states
     lines = [*wrapped(f"{extent(result)}:", hanging="  "), f"  {size(result)}."]
     if replay:
         lines = wrapped(f"A replay with {_tasks(result)}; nothing was searched.", hanging="  ")
-    if result.settings:
-        lines += wrapped(f"With {settings(result)}.", hanging="  ")
+    lines += configured(result)
     return lines if replay else lines + wrapped(f"{cost(result)}.", hanging="  ")
+
+
+def configured(result: Result) -> list[str]:
+    """The value of every option, as a sentence."""
+    return wrapped(f"With {settings(result)}.", hanging="  ") if result.settings else []
 
 
 def extent(result: Result) -> str:

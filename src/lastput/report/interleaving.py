@@ -37,6 +37,11 @@ class Line:
     steps: list[Step] = field(default_factory=list)
 
 
+def which(violation: Violation) -> str:
+    """`The shortest interleaving`, or an interleaving where there may be a shorter one."""
+    return "The shortest interleaving" if violation.shortest else "An interleaving"
+
+
 def interleaving(violation: Violation, *, full: bool = False, width: int = WIDTH) -> list[str]:
     """The table of `violation`, as lines; `full` folds nothing. Empty when there is no step."""
     rows = _rows(violation, full=full)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lastput.report.interleaving import OOPS, interleaving
+from lastput.report.interleaving import OOPS, interleaving, which
 from lastput.report.layout import WIDTH, listing, plural, wrapped
 from lastput.report.style import Style
 from lastput.result import Frame, Origin, Task, Victim, Violation
@@ -128,5 +128,5 @@ def _schedule(violation: Violation, style: Style, *, full: bool) -> list[str]:
     if not table:
         return ["It is so in the initial state, before any step."]
     shown = [line.replace(OOPS, style.bad(OOPS)) for line in table]
-    title = f"The shortest interleaving ({size}):" if violation.steps else "In the initial state:"
+    title = f"{which(violation)} ({size}):" if violation.steps else "In the initial state:"
     return [title, "", *shown]

@@ -6,6 +6,8 @@ The file replays on any machine with the same model. It is JSON:
      "variant": "v4.12", "settings": {"vcpus": 0}, "model": {module: SHA-256 of its source},
      "kind": "null-deref", "schedule": [[thread, choice], ...]}
 
+`"shortest": false` is added where a hunt found the schedule.
+
 A path that somebody has walked is saved as a violation is; where it breaks nothing, `kind` is empty.
 """
 
@@ -39,6 +41,7 @@ class Saved:
     model: dict[str, str]
     kind: str
     schedule: tuple[tuple[int, int], ...]
+    shortest: bool = True
 
 
 def save(path: Path, result: Result, scenario: Scenario, target: str) -> None:
@@ -47,7 +50,8 @@ def save(path: Path, result: Result, scenario: Scenario, target: str) -> None:
     found = result.violation
     model = fingerprint(scenario)
     settings = dict(result.settings)
-    write(path, Saved(target, result.scenario, result.variant, settings, model, found.kind, found.schedule))
+    what = found.kind, found.schedule, found.shortest
+    write(path, Saved(target, result.scenario, result.variant, settings, model, *what))
 
 
 def write(path: Path, saved: Saved) -> None:
@@ -73,6 +77,8 @@ def text(saved: Saved) -> str:
         "kind": saved.kind,
         "schedule": [list(step) for step in saved.schedule],
     }
+    if not saved.shortest:
+        value["shortest"] = False
     return json.dumps(value) + "\n"
 
 
@@ -110,7 +116,8 @@ def _parse(value: dict[str, Any]) -> Saved:
     )
     if not well_formed:
         raise ValueError
-    return Saved(texts[0], texts[1], texts[2], settings, model, texts[3], schedule)
+    shortest = value.get("shortest", True) is not False
+    return Saved(texts[0], texts[1], texts[2], settings, model, texts[3], schedule, shortest)
 
 
 def require_same_model(saved: Saved, scenario: Scenario) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from lastput.report.interleaving import interleaving
+from lastput.report.interleaving import interleaving, which
 from lastput.report.layout import plural, wrapped
 from lastput.report.oops import oops
 from lastput.report.style import Style
@@ -34,7 +34,7 @@ def _section(result: Result) -> list[str]:
         "",
         *wrapped(_escaped(result.title), width=WIDTH),
         "",
-        f"The shortest interleaving ({size}):",
+        f"{which(found)} ({size}):",
         "",
         *interleaving(found, width=WIDTH),
         "",

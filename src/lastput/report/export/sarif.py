@@ -14,7 +14,7 @@ from pathlib import PurePath
 from typing import Any
 
 from lastput.checks.kinds import KINDS
-from lastput.report.interleaving import Line, interesting, note
+from lastput.report.interleaving import Line, interesting, note, which
 from lastput.report.oops import oops
 from lastput.report.style import Style
 from lastput.result import Frame, Origin, Result, Step, Task, Violation
@@ -145,7 +145,7 @@ def _flows(found: Violation) -> list[Json]:
             places = [_step(step, step.number in shown or step is found.steps[-1]) for step in steps]
             flows.append({"id": task.name, "message": _message(_standing(task)), "locations": places})
     size = f"{len(found.steps)} steps, {found.switches} context switches"
-    return [{"message": _message(f"The shortest interleaving: {size}."), "threadFlows": flows}] * bool(flows)
+    return [{"message": _message(f"{which(found)}: {size}."), "threadFlows": flows}] * bool(flows)
 
 
 def _step(step: Step, essential: bool) -> Json:

@@ -7,6 +7,7 @@ from itertools import groupby
 
 from lastput.report import covered
 from lastput.report.html.page import escape
+from lastput.report.hunted import told
 from lastput.report.layout import plural
 from lastput.result import Bound, Coverage, Place, Result
 
@@ -14,7 +15,9 @@ from lastput.result import Bound, Coverage, Place, Result
 def facts(result: Result) -> str:
     """Size, time, bounds and options of the search. A replay, which searches nothing, has only options."""
     found: list[tuple[str, str]] = []
-    if result.counts.states:
+    if result.hunt is not None:
+        found += [("Hunted", line) for line in told(result.hunt)] + [("Cost", covered.cost(result))]
+    elif result.counts.states:
         found += [
             ("Searched", f"{covered.extent(result)}: {covered.size(result)}"),
             ("Cost", covered.cost(result)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lastput.report import oops
 from lastput.report.html.page import escape, task_class, task_mark
+from lastput.report.interleaving import which
 from lastput.report.layout import plural
 from lastput.report.style import Style
 from lastput.result import Task, Violation
@@ -17,9 +18,7 @@ def head(violation: Violation) -> str:
     tasks = [_task(violation, task) for task in shown]
     words = "\n".join(oops.headline(violation, style=Style()))
     size = f"{plural(len(violation.steps), 'step')}, {plural(violation.switches, 'context switch')}"
-    told = (
-        f'<p class="soft">The shortest interleaving that leads to it: {size}.</p>' if violation.steps else ""
-    )
+    told = f'<p class="soft">{which(violation)} that leads to it: {size}.</p>' if violation.steps else ""
     return (
         f'<pre class="headline">{escape(words)}</pre>\n'
         f'<div class="traces">{"".join([*first, *tasks, *last])}</div>\n{told}\n'

@@ -1,0 +1,90 @@
+"""`lastput hunt`: look for a violation of one variant of a scenario, or of each, by running a part of it."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from lastput import target
+from lastput.cli import check, exits, interrupt, outputs, terminal
+from lastput.cli.limits import count, number, seconds, size
+from lastput.cli.progress import Live
+from lastput.lang.scenario import Scenario
+from lastput.report.json import dumps, worst
+from lastput.report.saved import save
+from lastput.report.style import style_for
+from lastput.report.text import summary
+from lastput.result import Result
+
+
+def run(args: argparse.Namespace) -> int:
+    """Hunt, print each result as it comes, and return the exit status of the worst."""
+    how = _how(args)
+    scenario = target.find(args.target)
+    settings = target.settings(args.set)
+    one = target.variant(scenario, args.variant)
+    variants = list(scenario.variants) if one is None else [one]
+    for variant in variants:  # all of them, before the first of them takes time
+        scenario.configure(variant, settings)
+    if args.save is not None:
+        outputs.writable("--save", Path(args.save))
+    outputs.require_writable(args, len(variants))
+    results: list[Result] = []
+    for variant in variants:
+        try:
+            result = _hunt(scenario, variant, settings, how)
+        except KeyboardInterrupt:
+            if not results:
+                raise
+            result = check._unknown(scenario, variant, settings)
+        if not args.json:
+            check._print(result, first=not results, full=args.full)
+        results.append(result)
+        if result.reason == "interrupt":
+            break
+    interrupt.settled()
+    _finish(args, scenario, results)
+    return exits.OF_VERDICT[worst(results)]
+
+
+def _how(args: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of `hunter.hunt`; UsageError for one that is wrong."""
+    return {
+        "by": args.by,
+        "seed": number("--seed", args.seed),
+        "walks": count("--walks", args.walks),
+        "depth": count("--depth", args.depth),
+        "bound": number("--bound", args.bound),
+        "max_states": count("--max-states", args.max_states),
+        "max_memory": size("--max-memory", args.max_memory),
+        "timeout": seconds("--timeout", args.timeout),
+    }
+
+
+def _hunt(scenario: Scenario, variant: str, settings: dict[str, Any], how: dict[str, Any]) -> Result:
+    from lastput.hunter import hunt
+
+    def phase(text: str) -> None:
+        live.phase(text)
+        if text.startswith("hunting"):
+            interrupt.raising()
+
+    with Live() as live:
+        return hunt(scenario, variant, settings=settings, **how, told=live.say, phase=phase)
+
+
+def _finish(args: argparse.Namespace, scenario: Scenario, results: list[Result]) -> None:
+    if args.json:
+        terminal.say(dumps(results))
+    elif len(results) > 1:
+        terminal.say(f"\n{'-' * 80}\n\n{summary(results, style=style_for(sys.stdout))}")
+    outputs.write(args, scenario, results)
+    found = next((result for result in results if result.violation), None)
+    if args.save is not None and found:
+        save(Path(args.save), found, scenario, args.target)
+        terminal.complain(f"Saved variant {found.variant}: lastput replay {shlex.quote(args.save)}")
+    elif args.save is not None:
+        terminal.complain(f"No violation, so {args.save} was not written.")
