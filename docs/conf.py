@@ -27,6 +27,7 @@ PAGES = {
     "Races": ["gallery", "arguments"],
     "Explanation": [
         "explanation/how-it-works",
+        "explanation/progress",
         "explanation/limits",
         "explanation/estimates",
         "explanation/hunting",

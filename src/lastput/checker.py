@@ -15,20 +15,24 @@ from typing import TYPE_CHECKING
 
 from lastput.checks.kinds import KINDS
 from lastput.evidence.coverage import coverage
+from lastput.evidence.lasso import lasso_of, words_of
 from lastput.evidence.remembered import remember
 from lastput.evidence.source import short
 from lastput.evidence.trace import unreachable, violation_of
 from lastput.host import peak_resident
 from lastput.lang.errors import UsageError
 from lastput.lang.options import Value
-from lastput.lang.scenario import Scenario
-from lastput.lang.world import World
+from lastput.lang.scenario import Fairness, Scenario
+from lastput.lang.world import Goal, World
 from lastput.plan import Plan
+from lastput.progress import ask, outlook, unknown, wrong_with
 from lastput.result import Bound, Counts, Limits, Memory, Result, Seconds, Thread, Verdict, Violation
+from lastput.result import Progress as Told
 
 if TYPE_CHECKING:
     from lastput.compiler.compile import Compiled, Site
     from lastput.compiler.places import Place
+    from lastput.engine.outcome import Limits as EngineLimits
     from lastput.engine.outcome import Outcome, Progress
 
 
@@ -48,16 +52,20 @@ def check(
     max_states: int | None = None,
     max_memory: int | None = None,
     timeout: float | None = None,
+    finishes: bool = False,
+    fairness: Fairness | None = None,
     progress: Callable[[Progress], None] | None = None,
     phase: Callable[[str], None] | None = None,
     plan: Plan = REFERENCE,
 ) -> Result:
     """Run every interleaving of `scenario` under one variant (its default one if None).
 
-    `settings` override options of the variant. The search stops without a verdict at `max_states`
-    stored states, `max_memory` bytes of its own (default: most of what the machine has free) or
-    after `timeout` seconds, or at Ctrl-C. `progress` is called while it searches, `phase` with a
-    line of text when compiling and searching begin. `plan` says how to search; the default is the reference.
+    `settings` override options of the variant. The search stops without a verdict at `max_states` stored
+    states, `max_memory` bytes of its own (default: most of what the machine has free) or after `timeout`
+    seconds, or at Ctrl-C. `finishes` asks, besides what the scenario does, that every thread but daemons
+    finishes; `fairness` says for all progress properties which runs count. `progress` is called while it
+    searches, `phase` with a line of text when compiling and searching begin. `plan` says how to search; the
+    default is the reference.
 
     Raises UsageError for a wrong variant or setting and for a scenario whose set-up fails, and
     ModelError for a model that leaves the language.
@@ -65,6 +73,7 @@ def check(
     limits = _limits(max_states, max_memory, timeout)
     began = time.perf_counter()
     world = build_world(scenario, variant, settings or {})
+    ask(world, finishes=finishes, fairness=fairness)
     result = check_world(world, limits, progress=progress, phase=phase, began=began, plan=plan).result
     if result.violation is not None:
         remember(result.violation, world)
@@ -101,10 +110,12 @@ def check_world(
     outcome = None if native.start_event is not None else _search(native, limits, progress)
     result = _describe(world, native, outcome, limits)
     found = _violation(world, native, outcome)
+    if world.goals:
+        result, found = _progress(world, native, outcome, plan, result, found, say)
     result = replace(result, violation=found, verdict=_verdict(result, found))
     seconds = Seconds(
         compile=compiling,
-        search=outcome.seconds if outcome else 0.0,
+        search=result.seconds.search + (outcome.seconds if outcome else 0.0),
         total=time.perf_counter() - began,
         cached=native.cached,
     )
@@ -143,10 +154,15 @@ def _prepare(native: Compiled) -> None:
 
 
 def _search(native: Compiled, limits: Limits, progress: Callable[[Progress], None] | None) -> Outcome:
-    from lastput.engine import outcome, search
+    from lastput.engine import search
 
-    bounds = outcome.Limits(limits.max_states, limits.max_memory, limits.timeout)
-    return search.search(native.native, limits=bounds, progress=progress)
+    return search.search(native.native, limits=_engine_limits(limits), progress=progress)
+
+
+def _engine_limits(limits: Limits) -> EngineLimits:
+    from lastput.engine import outcome
+
+    return outcome.Limits(limits.max_states, limits.max_memory, limits.timeout)
 
 
 def _describe(world: World, native: Compiled, outcome: Outcome | None, limits: Limits) -> Result:
@@ -226,19 +242,69 @@ def _confirmed(world: World, site: Site, schedule: Sequence[tuple[int, int]]) ->
     return violation
 
 
+def _progress(
+    world: World,
+    native: Compiled,
+    outcome: Outcome | None,
+    plan: Plan,
+    result: Result,
+    found: Violation | None,
+    say: Callable[[str], None],
+) -> tuple[Result, Violation | None]:
+    """What the search for loops adds: the goals' verdicts, a violation, a reason to have stopped.
+
+    It needs every state, so it begins only where the search came to its end and found nothing. Bounds of the
+    model do not keep it from that: a loop is a loop, whatever lies beyond them.
+    """
+    if found is not None or outcome is None or outcome.stop != "complete":
+        return replace(result, progress=unknown(world).progress), found
+    say(f"searching for loops in {world.scenario.name}, variant {world.variant}")
+    whole = compiled(world).native if plan.reduce else native.native
+    limits = replace(
+        result.limits, timeout=result.limits.timeout and max(0.001, result.limits.timeout - outcome.seconds)
+    )
+    seen = outlook(world, whole, _engine_limits(limits), frozenset(result.coverage.witnesses))
+    memory = replace(result.memory, peak=peak_resident(), search=max(result.memory.search, seen.bytes))
+    reason = seen.reason or result.reason
+    seconds = replace(result.seconds, search=seen.seconds)
+    told = replace(result, progress=seen.progress, reason=reason, memory=memory, seconds=seconds)
+    return told, seen.violation
+
+
 def replayed(
-    world: World, schedule: Sequence[tuple[int, int]], kind: str, *, shortest: bool = True
+    world: World,
+    schedule: Sequence[tuple[int, int]],
+    kind: str,
+    looped: tuple[Goal, int] | None = None,
+    *,
+    shortest: bool = True,
 ) -> Result | None:
     """The result that a saved schedule shows, its violation alone; None if that is not of `kind`.
 
-    `shortest` says whether it was saved as a shortest one. Raises UsageError when the schedule cannot be
-    followed.
+    `looped` is, of a lasso, the goal that it is about and how many steps precede the loop. `shortest` says
+    whether the schedule was saved as a shortest one. Raises UsageError when it cannot be followed.
     """
+    if looped is not None:
+        return _replayed_lasso(world, schedule, kind, *looped)
     found = violation_of(world, schedule, kind)
     if found is None or found.kind != kind:
         return None
     found = replace(found, shortest=shortest)
     return replace(_header(world, Limits()), verdict="violated", violation=found)
+
+
+def _replayed_lasso(
+    world: World, schedule: Sequence[tuple[int, int]], kind: str, goal: Goal, begins: int
+) -> Result | None:
+    world.goals[:] = [goal]
+    wrong = wrong_with(world, goal, tuple(schedule), begins)
+    if wrong:
+        raise UsageError(f"its schedule is no counterexample: {wrong}")
+    found = lasso_of(world, 0, schedule, begins)
+    if found.kind != kind:
+        return None
+    told = Told(goal.kind, words_of(world, goal), goal.fairness, "violated")
+    return replace(_header(world, Limits()), verdict="violated", violation=found, progress=(told,))
 
 
 def pictured(scenario: Scenario, result: Result) -> Result:

@@ -197,13 +197,34 @@ class Scene:
 
 
 @dataclass(frozen=True)
+class Lasso:
+    """Why a run without end breaks a progress property: its schedule goes on with a loop, again and again.
+
+    `begins` is how many steps precede the loop; the loop is all that follow. If none do, the run just ends.
+    `kind` is the property's, finishes, leads-to or eventually, `what` its words (`writer finishes`), `number`
+    its index in `Result.progress`. `fairness` is none, weak or strong: the loop is that fair. `threads` are
+    those that should finish, if it is about that; `still` those that take no step in the loop and have not
+    finished.
+    """
+
+    begins: int
+    kind: str
+    what: str
+    number: int
+    fairness: str
+    threads: tuple[int, ...] = ()
+    still: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Violation:
     """A broken rule, with the shortest schedule that breaks it; or some schedule, as `shortest` tells.
 
     `kind` is an id of `lastput.checks.kinds`. `thread` is None when no step but a state is to blame
     (a deadlock, a leak, an invariant). `address` counts bytes, as a kernel would print it; None where
     no address is involved. `cycle` lists the threads that wait for each other, in order.
-    `schedule` is what `lastput replay` follows: (thread, choice) of every step.
+    `schedule` is what `lastput replay` follows: (thread, choice) of every step. `lasso` tells of a
+    progress property where in it the loop begins; the way to the loop is shortest then, the loop short.
     """
 
     kind: str
@@ -221,9 +242,10 @@ class Violation:
     switches: int
     victim: Victim | None = None
     cycle: tuple[int, ...] = ()
+    lasso: Lasso | None = None
     scene: Scene | None = None
     shortest: bool = True
-    """False where a hunt found it: there may be a shorter schedule."""
+    """False where a hunt found it, and of a lasso: there may be a shorter schedule."""
 
 
 @dataclass(frozen=True)
@@ -375,6 +397,23 @@ class Hunt:
 
 
 @dataclass(frozen=True)
+class Progress:
+    """A progress property, and whether every fair run comes to it. `kind`, `what` and `fairness` as in Lasso.
+
+    `verdict` is holds, violated, or unknown: the search came to no end, or had found something else before.
+    Where all states were searched, but not for loops, `stopped` says what kept it from that, as
+    `Result.reason`. `never` names a condition of it that is true in no state, so that little is said.
+    """
+
+    kind: str
+    what: str
+    fairness: str
+    verdict: str
+    stopped: str = ""
+    never: str = ""
+
+
+@dataclass(frozen=True)
 class Result:
     """Verdict and evidence of one scenario under one configuration.
 
@@ -395,6 +434,7 @@ class Result:
     limits: Limits = Limits()
     bounds: tuple[Bound, ...] = ()
     coverage: Coverage = Coverage()
+    progress: tuple[Progress, ...] = ()
     violation: Violation | None = None
     hunt: Hunt | None = None
     schema: int = SCHEMA

@@ -139,6 +139,24 @@ KINDS = {
             "UBSAN: integer overflow",
             "A result does not fit 64 bits, or a shift is by less than 0 or more than 63.",
         ),
+        Kind(
+            "livelock",
+            "progress",
+            "INFO: task runs for ever",
+            "In some fair run a thread that should finish takes steps for ever and never finishes.",
+        ),
+        Kind(
+            "starvation",
+            "progress",
+            "INFO: task starved",
+            "In some fair run a thread that should finish takes no more step, and is not done.",
+        ),
+        Kind(
+            "never-happens",
+            "progress",
+            "never happens",
+            "In some fair run what should happen sooner or later never does.",
+        ),
         Kind("soft-lockup", "progress", "watchdog: BUG: soft lockup", "A loop does not end within one step."),
         Kind(
             "pool",

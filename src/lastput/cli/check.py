@@ -28,6 +28,7 @@ def run(args: argparse.Namespace) -> int:
     plan = plans.Plan(reduce=plans.reductions(args.reduce))
     scenario = target.find(args.target)
     settings = target.settings(args.set)
+    asked = _asked(args)
     one = target.variant(scenario, args.variant)
     variants = list(scenario.variants) if one is None else [one]
     for variant in variants:  # all of them, before the first of them takes time
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     results: list[Result] = []
     for variant in variants:
         try:
-            result = _check(scenario, variant, settings, limits, plan)
+            result = _check(scenario, variant, settings, limits | asked, plan)
         except KeyboardInterrupt:
             if not results:
                 raise
@@ -110,6 +111,11 @@ def _what_next(args: argparse.Namespace, found: Result) -> None:
 def _pasted(*words: str) -> str:
     """A command of lastput for the shell."""
     return "\n".join(pasteable([shlex.quote(word) for word in ("lastput", *words)], indent="  "))
+
+
+def _asked(args: argparse.Namespace) -> dict[str, Any]:
+    """What is asked besides what the scenario states."""
+    return {"finishes": args.progress, "fairness": args.fairness}
 
 
 def _limits(args: argparse.Namespace) -> dict[str, Any]:

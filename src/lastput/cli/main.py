@@ -145,6 +145,7 @@ def _add_check(commands: argparse._SubParsersAction[Parser]) -> None:
     limits.add_argument("--max-states", metavar="N", help="states to store")
     limits.add_argument("--max-memory", metavar="SIZE", help="memory of the search, as 512M or 4G")
     limits.add_argument("--timeout", metavar="SECONDS", help="time of the search")
+    _add_progress(check)
     _add_plan(check)
     _add_report(check)
     check.add_argument("--save", metavar="FILE", help="write the first violation found, for `lastput replay`")
@@ -196,6 +197,16 @@ def _add_hunt(commands: argparse._SubParsersAction[Parser]) -> None:
     limits.add_argument("--timeout", metavar="SECONDS", help="time of the hunt")
     _add_report(hunt)
     hunt.add_argument("--save", metavar="FILE", help="write the first violation found, for `lastput replay`")
+
+
+def _add_progress(check: Parser) -> None:
+    asked = check.add_argument_group("progress (docs/explanation/progress.md)")
+    asked.add_argument("--progress", action="store_true", help="ask that every thread but daemons finishes")
+    asked.add_argument(
+        "--fairness",
+        choices=("none", "weak", "strong"),
+        help="which runs count, for all progress properties (default: as each says, or weak)",
+    )
 
 
 def _add_plan(check: Parser) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,12 @@ from lastput import target
 from lastput.cli import exits, interrupt, outputs, terminal
 from lastput.lang.errors import UsageError
 from lastput.report.json import dumps
-from lastput.report.saved import Saved, read, require_same_model
+from lastput.report.saved import Saved, SavedLasso, read, require_same_model
 from lastput.report.style import style_for
 from lastput.report.text import report
 
 if TYPE_CHECKING:
-    from lastput.lang.world import World
+    from lastput.lang.world import Goal, World
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,7 +38,8 @@ def _replay(args: argparse.Namespace, saved: Saved) -> int:
     world = checker.build_world(scenario, saved.variant, saved.settings)
     if not saved.kind:
         return _path(args, world, saved)
-    result = checker.replayed(world, saved.schedule, saved.kind, shortest=saved.shortest)
+    looped = None if saved.lasso is None else (_goal(world, saved.lasso), saved.lasso.begins)
+    result = checker.replayed(world, saved.schedule, saved.kind, looped, shortest=saved.shortest)
     if result is None:
         raise UsageError(f"its schedule does not lead to {saved.kind}: cut short or edited")
     if args.pdb:
@@ -47,6 +49,22 @@ def _replay(args: argparse.Namespace, saved: Saved) -> int:
         terminal.say(dumps([result]) if args.json else report(result, style=style, full=args.full))
     outputs.write(args, scenario, [result])
     return exits.VIOLATED
+
+
+def _goal(world: World, lasso: SavedLasso) -> Goal:
+    """The goal that a saved lasso is against, under the fairness of the search that found it."""
+    from lastput.lang.scenario import known_fairness
+
+    fairness = known_fairness("fairness", lasso.fairness)
+    if lasso.kind == "finishes":
+        from lastput.lang.world import Goal
+
+        if not lasso.threads or max(lasso.threads) >= len(world.threads):
+            raise UsageError("its lasso names threads that are not there: edited")
+        return Goal("finishes", fairness, lasso.threads)
+    if lasso.number >= len(world.goals) or world.goals[lasso.number].kind != lasso.kind:
+        raise UsageError("its lasso is against a progress property that is not there: edited")
+    return replace(world.goals[lasso.number], fairness=fairness)
 
 
 def _path(args: argparse.Namespace, world: World, saved: Saved) -> int:

@@ -71,7 +71,8 @@ def _shape(world: World) -> object:
         for s in world.space.layout.structs()
     ]
     functions = [_name(f) for f in world.functions]
-    return threads, properties, objects, cells, functions, sorted(world.memory.items())
+    marked = bool(world.goals)  # then the code tells which of the goals' conditions a state fulfils
+    return threads, properties, objects, cells, functions, sorted(world.memory.items()), marked
 
 
 def _name(function: Callable[..., Any]) -> tuple[str, str]:

@@ -142,7 +142,7 @@ def _front_end(world: World, typed: Typed) -> FrontEnd:
         lowerer = Lowerer(world, typed.__getitem__, places, thread=0, task=0, atomic=True)
         flow = place_points(lowerer.lower(p.name, p.function, p.args))
         frame = _frame(p.function)
-        wanted = p.kind in ("reachable", "asked")
+        wanted = p.kind in ("reachable", "asked", "progress")
         code = sites.code("unreachable" if wanted else p.kind, p.name, ir.Where((frame,)))
         what: Any = "reachable" if wanted else "property"
         conditions.append(expand.Condition(p, flow, code, places.number(frame, what, p.name)))
@@ -151,7 +151,8 @@ def _front_end(world: World, typed: Typed) -> FrontEnd:
     sets = find_values([*flows, *asked], world)
     layout = steps.lay_out(world, flows, asked, sets)
     ran = [places.number(_frame(t.function), "thread", t.name) for t in world.threads]
-    return FrontEnd(world, typed, flows, places, expand.Driver(layout, conditions, sites, deadlock, ran))
+    driver = expand.Driver(layout, conditions, sites, deadlock, ran, len(places.all))
+    return FrontEnd(world, typed, flows, places, driver)
 
 
 def _frame(function: Callable[..., Any]) -> ir.Frame:
@@ -203,6 +204,7 @@ def _compiled(world: World, made: cache.Artifact, cached: bool) -> Compiled:
         coverage=len(coverage),
         bounds=frozenset(i for i, s in enumerate(sites) if KINDS[s.kind].bound),
         witnesses=frozenset(made.witnesses),
+        mark=loaded.address("mark") if world.goals else 0,
     )
     stages: Callable[[str], str] = functools.partial(emit, world)
     return Compiled(model, sites, made.places, event, cached, coverage, stages)

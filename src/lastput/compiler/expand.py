@@ -10,6 +10,7 @@ from lastput.compiler import ir
 from lastput.compiler.codegen import MAX_CHOICES, Segment, StepCode, has_choice, segment_instructions
 from lastput.compiler.helper_code import HelperFunctions
 from lastput.compiler.ir import Flow
+from lastput.compiler.marks import MarkCode
 from lastput.compiler.memory_code import EVENT, I8, I64, MemoryCode, Sites, const
 from lastput.compiler.steps import LIVE, StateLayout, ThreadProgram
 from lastput.compiler.tables import Tables, build_tables
@@ -39,6 +40,8 @@ class Driver:
     deadlock: int
     ran: list[int]
     """Of each thread, the coverage place that tells that it took a step."""
+    places: int
+    """How many coverage places there are."""
     max_successors: int = 0
     max_events: int = 0
     reduce: frozenset[str] = frozenset()
@@ -57,6 +60,8 @@ def build_module(driver: Driver) -> ll.Module:
     driver.max_events = driver.max_successors + len(driver.conditions) + 1
     driver.max_events += sum(1 for o in driver.layout.world.space.objects if o.freeable)
     ExpandCode(driver, lookup, helpers, steps, properties).generate()
+    if driver.layout.world.goals:
+        _mark(driver, lookup, helpers, properties)
     return module
 
 
@@ -101,6 +106,12 @@ def _property(
 ) -> ll.Function:
     segment = Segment(f"property_{number}", condition.flow.entry, 0, None, frozenset(), guarded=False)
     return StepCode(driver.layout, lookup, helpers, driver.sites, segment).generate()
+
+
+def _mark(driver: Driver, lookup: Tables, helpers: HelperFunctions, properties: list[ll.Function]) -> None:
+    pairs = zip(driver.conditions, properties, strict=True)
+    wanted = [function for condition, function in pairs if condition.property.kind == "progress"]
+    MarkCode(driver.layout, lookup, helpers, driver.sites, wanted, driver.places).generate()
 
 
 class ExpandCode(MemoryCode):
@@ -148,7 +159,7 @@ class ExpandCode(MemoryCode):
         for condition, function in zip(self.driver.conditions, self.properties, strict=True):
             if condition.property.kind == "invariant":
                 self._evaluate(condition, function)
-            if condition.property.kind in ("reachable", "asked"):
+            if condition.property.kind in ("reachable", "asked", "progress"):
                 self._look_for(condition, function)
         made, found = b.load(self.made), b.load(self.found)
         for program, steps in zip(self.layout.threads, self.steps, strict=True):

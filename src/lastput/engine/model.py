@@ -45,3 +45,5 @@ class NativeModel:
     """What keeps the machine code behind `expand` in memory."""
     witnesses: frozenset[int] = frozenset()
     """Coverage places that are wanted: reachability conditions seen to hold."""
+    mark: int = 0
+    """Address of `mark` (`compiler/marks.py`), where progress is asked for: what is true in each state."""

@@ -16,12 +16,26 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Never, Protocol, TypeVar
+from typing import Any, Literal, Never, Protocol, TypeVar
 
 from lastput.lang.errors import UsageError, nearest
 from lastput.lang.options import Option, OptionGroup, Value, declared_options
 
 T = TypeVar("T")
+
+Fairness = Literal["none", "weak", "strong"]
+"""Which runs without end count: all; those in which a thread that can step from some point on for ever does
+step (weak); or one that can step again and again (strong)."""
+
+FAIRNESS: tuple[Fairness, ...] = ("none", "weak", "strong")
+
+
+def known_fairness(what: str, fairness: Any) -> Fairness:
+    """`fairness`, if there is such a one; UsageError else."""
+    for known in FAIRNESS:
+        if known == fairness:
+            return known
+    raise UsageError(f"{what}: fairness is {', '.join(FAIRNESS[:-1])} or {FAIRNESS[-1]}, not {fairness!r}")
 
 
 class Setup(Protocol):
@@ -55,6 +69,24 @@ class Setup(Protocol):
 
     def reachable(self, function: Callable[..., Any], *args: Any) -> None:
         """`function(*args)` is true in at least one state; that none is found is a violation."""
+        ...
+
+    def finishes(self, *threads: str, fairness: Fairness = "weak") -> None:
+        """In every fair run each of `threads` finishes; without a name, each thread that is no daemon."""
+        ...
+
+    def leads_to(
+        self,
+        when: Callable[..., Any],
+        then: Callable[..., Any],
+        *args: Any,
+        fairness: Fairness = "weak",
+    ) -> None:
+        """In every fair run: whenever `when(*args)` is true, `then(*args)` is true at once or later."""
+        ...
+
+    def eventually(self, then: Callable[..., Any], *args: Any, fairness: Fairness = "weak") -> None:
+        """In every fair run `then(*args)` is true at some time."""
         ...
 
 

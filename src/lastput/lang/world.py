@@ -10,7 +10,7 @@ from lastput.lang.edits import NONE, Edits
 from lastput.lang.intrinsics import Static
 from lastput.lang.layout import AddressSpace, Object
 from lastput.lang.options import Value
-from lastput.lang.scenario import Scenario
+from lastput.lang.scenario import Fairness, Scenario
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,29 @@ class Property:
     """A condition over the whole state, written in the language; `args` as in ThreadSpec.
 
     `asked` is a question from outside the model: nothing depends on the answer, and it is no where the
-    condition would break a rule, as by looking at what is freed.
+    condition would break a rule, as by looking at what is freed. `progress` is a part of a `Goal`: in which
+    states it is true breaks no rule by itself.
     """
 
-    kind: Literal["invariant", "final", "reachable", "asked"]
+    kind: Literal["invariant", "final", "reachable", "asked", "progress"]
     name: str
     function: Callable[..., Any]
     args: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What every fair run comes to: a progress property.
+
+    `finishes`: each of `threads` (indexes) finishes. `leads-to`: whenever `when` is true, `then` is, at once
+    or later. `eventually`: `then` is true at some time; there is no `when`.
+    """
+
+    kind: Literal["finishes", "leads-to", "eventually"]
+    fairness: Fairness
+    threads: tuple[int, ...] = ()
+    when: Property | None = None
+    then: Property | None = None
 
 
 @dataclass
@@ -56,6 +72,7 @@ class World:
     memory: dict[int, int] = field(default_factory=dict)
     threads: list[ThreadSpec] = field(default_factory=list)
     properties: list[Property] = field(default_factory=list)
+    goals: list[Goal] = field(default_factory=list)
     statics: dict[Static, Object] = field(default_factory=dict)
     functions: list[Callable[..., Any]] = field(default_factory=list)
     edits: Edits = NONE

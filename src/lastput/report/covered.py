@@ -7,7 +7,7 @@ from itertools import groupby
 from lastput.report.hunted import hunted
 from lastput.report.layout import bytes_text, listing, plural, seconds_text, wrapped
 from lastput.report.style import Style
-from lastput.result import Coverage, Place, Result
+from lastput.result import Coverage, Place, Progress, Result
 
 MANY = 1_000_000
 """Below so many states, bytes per state say more about the smallest tables than about a state."""
@@ -26,7 +26,8 @@ def reason(result: Result) -> str:
     """Why the result is incomplete, in words."""
     limit = result.limits.max_memory
     memory = bytes_text(limit) if limit else "most of what this machine has free"
-    return REASONS[result.reason].format(result.limits, memory=memory)
+    why = REASONS[result.reason].format(result.limits, memory=memory)
+    return f"in the search for loops {why}" if stopped_at_loops(result) else why
 
 
 _EXTENT = {
@@ -36,10 +37,19 @@ _EXTENT = {
 }
 
 
+def stopped_at_loops(result: Result) -> bool:
+    """Whether every interleaving was run, none breaks a rule, and only the search for loops was stopped."""
+    return any(told.stopped for told in result.progress)
+
+
 def is_complete(result: Result) -> bool:
-    """Whether every interleaving was run: so it is, too, where something wanted is never reached."""
-    if result.violation:
-        return result.violation.kind == "unreachable"
+    """Whether every interleaving was run: so it is, too, where something wanted is never reached, and where a
+    loop is what is wrong."""
+    found = result.violation
+    if found and found.lasso:
+        return result.counts.states > 0 and not result.bounds
+    if found:
+        return found.kind == "unreachable"
     return result.verdict == "holds"
 
 
@@ -51,6 +61,7 @@ def searched(result: Result) -> list[str]:
     lines = [*wrapped(f"{extent(result)}:", hanging="  "), f"  {size(result)}."]
     if replay:
         lines = wrapped(f"A replay with {_tasks(result)}; nothing was searched.", hanging="  ")
+    lines += progress(result)
     lines += configured(result)
     return lines if replay else lines + wrapped(f"{cost(result)}.", hanging="  ")
 
@@ -62,7 +73,8 @@ def configured(result: Result) -> list[str]:
 
 def extent(result: Result) -> str:
     """How much of what was run: `Every interleaving of 2 threads (vmm and kswapd) was run`."""
-    how = _EXTENT["holds" if is_complete(result) else result.verdict]
+    whole = is_complete(result) or stopped_at_loops(result)
+    how = _EXTENT["holds" if whole else result.verdict]
     return how.format(_tasks(result))
 
 
@@ -85,6 +97,24 @@ def settings(result: Result) -> str:
 
 def _value(value: bool | int | str) -> str:
     return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def progress(result: Result) -> list[str]:
+    """Each progress property with its verdict, as lines."""
+    lines: list[str] = []
+    for told in result.progress:
+        lines += wrapped(f"Progress: {progress_words(told)}.", hanging="  ")
+    return lines
+
+
+def progress_words(told: Progress) -> str:
+    """`under weak fairness writer finishes: holds`."""
+    fairness = "without fairness" if told.fairness == "none" else f"under {told.fairness} fairness"
+    empty = f", but {told.never} is never true" if told.never and told.verdict == "holds" else ""
+    return f"{fairness} {told.what}: {_VERDICTS[told.verdict]}{empty}"
+
+
+_VERDICTS = {"holds": "holds", "violated": "VIOLATED", "unknown": "not known"}
 
 
 def cost(result: Result) -> str:

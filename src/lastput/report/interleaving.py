@@ -25,7 +25,14 @@ NARROWEST = 14
 
 OOPS = "OOPS!!!"
 
+LOOP = "-- loop: what follows, again and again --"
+END = "-- end: nobody can step --"
+
 _VERBS = {"load": "reads", "store": "writes", "choose": "chooses", "alloc": "gets"}
+
+
+Row = tuple[int | None, list[str]]
+"""What a task does, by its number, up to a context switch; or, without one, a line over all columns."""
 
 
 @dataclass
@@ -39,6 +46,8 @@ class Line:
 
 def which(violation: Violation) -> str:
     """`The shortest interleaving`, or an interleaving where there may be a shorter one."""
+    if violation.lasso is not None:
+        return "An interleaving that goes on with a loop"
     return "The shortest interleaving" if violation.shortest else "An interleaving"
 
 
@@ -46,22 +55,29 @@ def interleaving(violation: Violation, *, full: bool = False, width: int = WIDTH
     """The table of `violation`, as lines; `full` folds nothing. Empty when there is no step."""
     rows = _rows(violation, full=full)
     blocked = _blocked(violation)
-    columns = sorted({thread for thread, _ in rows} | blocked.keys())
+    columns = sorted({thread for thread, _ in rows if thread is not None} | blocked.keys())
     if not columns:
         return []
     inner = _widths(len(columns), width)
     if min(inner) < NARROWEST:
-        return _single(violation, rows + list(blocked.items()), width)
+        return _single(violation, [*rows, *blocked.items()], width)
     heads = [[f"CPU {c} ({violation.tasks[c].name}):"] for c in columns]
     table = [_border(inner, "-"), *_cells(heads, inner), _border(inner, "=")]
-    for cells in [{thread: cell} for thread, cell in rows] + [blocked] * bool(blocked):
-        table += [*_cells([cells.get(c, []) for c in columns], inner), _border(inner, "-")]
+    for thread, cell in rows:
+        whole = thread is None
+        shape = [sum(inner) + 3 * (len(inner) - 1)] if whole else inner
+        cells = [cell] if whole else [cell if c == thread else [] for c in columns]
+        table += [*_cells(cells, shape), _border(inner, "-")]
+    if blocked:
+        table += [*_cells([blocked.get(c, []) for c in columns], inner), _border(inner, "-")]
     return table + _conclusion(violation, sum(inner) + 3 * len(inner) + 1)
 
 
-def _single(violation: Violation, rows: list[tuple[int, list[str]]], width: int) -> list[str]:
+def _single(violation: Violation, rows: Sequence[Row], width: int) -> list[str]:
     """The same for more tasks than columns fit: the first column names the CPU."""
-    names = [f"CPU {thread} ({violation.tasks[thread].name}):" for thread, _ in rows]
+    names = [
+        "" if thread is None else f"CPU {thread} ({violation.tasks[thread].name}):" for thread, _ in rows
+    ]
     left = min(24, max(len(name) for name in names))
     inner = [left, width - left - 7]
     table = [_border(inner, "-")]
@@ -70,11 +86,20 @@ def _single(violation: Violation, rows: list[tuple[int, list[str]]], width: int)
     return table + _conclusion(violation, sum(inner) + 7)
 
 
-def _rows(violation: Violation, *, full: bool) -> list[tuple[int, list[str]]]:
-    """(thread, content of its cell) for every stretch between two context switches."""
+def _rows(violation: Violation, *, full: bool) -> list[Row]:
+    """A row for every stretch between two context switches, and one where a loop begins."""
+    lasso = violation.lasso
+    if lasso is None:
+        return _stretches(violation, violation.steps, full=full)
+    before, loop = violation.steps[: lasso.begins], violation.steps[lasso.begins :]
+    rows = [*_stretches(violation, before, full=full), (None, [LOOP if loop else END])]
+    return [*rows, *_stretches(violation, loop, full=full)]
+
+
+def _stretches(violation: Violation, some: Sequence[Step], *, full: bool) -> list[Row]:
     shown = interesting(violation)
-    runs = [(thread, list(steps)) for thread, steps in groupby(violation.steps, key=lambda s: s.thread)]
-    rows = []
+    runs = [(thread, list(steps)) for thread, steps in groupby(some, key=lambda s: s.thread)]
+    rows: list[Row] = []
     for number, (thread, steps) in enumerate(runs):
         lines = lines_of(steps)
         kept = {id(line) for line in lines if full or any(s.number in shown for s in line.steps)}

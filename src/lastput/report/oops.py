@@ -47,14 +47,17 @@ def task_lines(violation: Violation, task: Task) -> list[str]:
     if violation.kind == "deadlock" and task.state == "blocked" and not task.daemon:
         head = f"INFO: task {task.name}:{task.index} blocked for ever."
     else:
-        head = f"CPU: {task.index} Comm: {task.name}{_doing(task)}"
+        head = f"CPU: {task.index} Comm: {task.name}{_doing(violation, task)}"
     lines = [head, *trace(task.frames)]
     if task.holds:
         lines += wrapped(f"{plural(len(task.holds), 'lock')} held by {task.name}: {', '.join(task.holds)}")
     return lines
 
 
-def _doing(task: Task) -> str:
+def _doing(violation: Violation, task: Task) -> str:
+    if violation.lasso is not None:
+        still = task.index in violation.lasso.still
+        return " (takes no step in the loop)" if still else " (here when the loop begins)"
     if task.state == "blocked" and task.daemon:
         return " (waits, as it may)"
     return {"running": "", "blocked": " (blocked)"}.get(task.state, " (stopped here, ready to run)")

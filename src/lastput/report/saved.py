@@ -8,26 +8,42 @@ The file replays on any machine with the same model. It is JSON:
 
 `"shortest": false` is added where a hunt found the schedule.
 
-A path that somebody has walked is saved as a violation is; where it breaks nothing, `kind` is empty.
+A path that somebody has walked is saved as a violation is; where it breaks nothing, `kind` is empty. A run
+without end has a `lasso` too: how many steps precede its loop, and which progress property it breaks.
+
+    "lasso": {"begins": 7, "kind": "finishes", "fairness": "weak", "number": 0, "threads": [0, 1]}
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from lastput.evidence.fingerprint import fingerprint
 from lastput.lang.errors import UsageError
 from lastput.lang.options import Value
-from lastput.lang.scenario import Scenario
+from lastput.lang.scenario import FAIRNESS, Scenario
 from lastput.result import Result
 
 FORMAT = 1
 
 _NAMED = 3
 """So many modules that differ are named."""
+
+
+@dataclass(frozen=True)
+class SavedLasso:
+    """Where a run's loop begins, and the goal that it is against. `number` is that of the scenario's own
+    goals; `threads` are those that should finish, if it is about that.
+    """
+
+    begins: int
+    kind: str
+    fairness: str
+    number: int
+    threads: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -42,6 +58,7 @@ class Saved:
     kind: str
     schedule: tuple[tuple[int, int], ...]
     shortest: bool = True
+    lasso: SavedLasso | None = None
 
 
 def save(path: Path, result: Result, scenario: Scenario, target: str) -> None:
@@ -51,7 +68,14 @@ def save(path: Path, result: Result, scenario: Scenario, target: str) -> None:
     model = fingerprint(scenario)
     settings = dict(result.settings)
     what = found.kind, found.schedule, found.shortest
-    write(path, Saved(target, result.scenario, result.variant, settings, model, *what))
+    lasso = None
+    if found.lasso is not None:
+        own = found.lasso
+        lasso = SavedLasso(own.begins, own.kind, own.fairness, own.number, own.threads)
+    write(
+        path,
+        Saved(target, result.scenario, result.variant, settings, model, *what, lasso),
+    )
 
 
 def write(path: Path, saved: Saved) -> None:
@@ -79,6 +103,8 @@ def text(saved: Saved) -> str:
     }
     if not saved.shortest:
         value["shortest"] = False
+    if saved.lasso is not None:
+        value["lasso"] = asdict(saved.lasso)
     return json.dumps(value) + "\n"
 
 
@@ -117,7 +143,18 @@ def _parse(value: dict[str, Any]) -> Saved:
     if not well_formed:
         raise ValueError
     shortest = value.get("shortest", True) is not False
-    return Saved(texts[0], texts[1], texts[2], settings, model, texts[3], schedule, shortest)
+    lasso = _parse_lasso(value["lasso"], len(schedule)) if "lasso" in value else None
+    return Saved(texts[0], texts[1], texts[2], settings, model, texts[3], schedule, shortest, lasso)
+
+
+def _parse_lasso(value: dict[str, Any], steps: int) -> SavedLasso:
+    found = SavedLasso(**{**value, "threads": tuple(value["threads"])})
+    numbers = (found.begins, found.number, *found.threads)
+    if not all(type(n) is int and n >= 0 for n in numbers) or found.begins > steps:
+        raise ValueError
+    if found.kind not in ("finishes", "leads-to", "eventually") or found.fairness not in FAIRNESS:
+        raise ValueError
+    return found
 
 
 def require_same_model(saved: Saved, scenario: Scenario) -> None:

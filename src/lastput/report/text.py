@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lastput.report.covered import covered, is_complete, reason, searched
+from lastput.report.covered import covered, is_complete, reason, searched, stopped_at_loops
 from lastput.report.layout import plural, seconds_text, wrapped
 from lastput.report.oops import oops
 from lastput.report.style import Style
@@ -59,6 +59,8 @@ def _holds(result: Result, style: Style, full: bool) -> list[str]:
 def _incomplete(result: Result, style: Style, full: bool) -> list[str]:
     loud = wrapped(f"INCOMPLETE: {reason(result)}. This is no verdict.", hanging="  ")
     known = "No violation in what was searched so far."
+    if stopped_at_loops(result):
+        known = "No interleaving breaks a rule; progress properties are not known."
     return [
         *(style.loud(line) for line in loud),
         *(line for bound in result.bounds for line in _bound(bound)),

@@ -23,7 +23,7 @@ def judge(run: Scheduler) -> tuple[list[Fault], set[str]]:
         verdict = _evaluate(run, condition)
         if isinstance(verdict, Fault):
             broken.append(verdict)
-        elif condition.kind == "reachable":
+        elif condition.kind in ("reachable", "progress"):
             reached |= {condition.name} if verdict else set()
         elif not verdict:
             broken.append(Fault(condition.kind, f"{condition.name} does not hold"))

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from lastput.lang.errors import ModelError, UsageError
+from lastput.lang.errors import ModelError, UsageError, nearest
 from lastput.lang.intrinsics import running_on
 from lastput.lang.layout import AddressSpace, Layout, Object
 from lastput.lang.options import Value, configuration
-from lastput.lang.scenario import Scenario
+from lastput.lang.scenario import Fairness, Scenario, known_fairness
 from lastput.lang.types import ArrayType, ScalarType, StructDef, struct_of
-from lastput.lang.world import Property, ThreadSpec, World
+from lastput.lang.world import Goal, Property, ThreadSpec, World
 from lastput.simulate.fault import Fault
 from lastput.simulate.given import arguments, raw_value, returns_nothing, task_address
 from lastput.simulate.machine import Machine
@@ -36,7 +37,9 @@ def build(scenario: Scenario, variant: str | None, settings: Mapping[str, Value]
     machine = SetupMachine(world)
     with configuration(values), running_on(machine):
         try:
-            scenario.function(Builder(machine))
+            builder = Builder(machine)
+            scenario.function(builder)
+            builder.close()
         except ModelError:
             raise
         except Exception as error:
@@ -107,6 +110,14 @@ class Builder:
     def __init__(self, machine: SetupMachine) -> None:
         self._machine = machine
         self._world = machine.world
+        self._finishing: list[tuple[int, tuple[str, ...]]] = []
+        """Goals whose threads are not all there yet: which, and the threads' names."""
+
+    def close(self) -> None:
+        """The scenario's function has returned: the threads that a goal names are known now."""
+        for number, names in self._finishing:
+            goal = self._world.goals[number]
+            self._world.goals[number] = replace(goal, threads=threads_named(self._world, names))
 
     # -- objects ----------------------------------------------------------------------------------
 
@@ -197,18 +208,61 @@ class Builder:
         """`function(*args)` is true in at least one state."""
         self._property("reachable", function, args)
 
+    # -- progress ---------------------------------------------------------------------------------
+
+    def finishes(self, *threads: str, fairness: Fairness = "weak") -> None:
+        """In every fair run each of `threads` finishes."""
+        for name in threads:
+            if not isinstance(name, str):
+                raise UsageError(f"finishes: {name!r} is no name of a thread: use a string")
+        self._finishing.append((len(self._world.goals), threads))
+        self._world.goals.append(Goal("finishes", known_fairness("finishes", fairness)))
+
+    def leads_to(
+        self,
+        when: Callable[..., Any],
+        then: Callable[..., Any],
+        *args: Any,
+        fairness: Fairness = "weak",
+    ) -> None:
+        """In every fair run: whenever `when(*args)` is true, `then(*args)` is true at once or later."""
+        how = known_fairness("leads_to", fairness)
+        parts = [self._property("progress", function, args) for function in (when, then)]
+        self._world.goals.append(Goal("leads-to", how, when=parts[0], then=parts[1]))
+
+    def eventually(self, then: Callable[..., Any], *args: Any, fairness: Fairness = "weak") -> None:
+        """In every fair run `then(*args)` is true at some time."""
+        how = known_fairness("eventually", fairness)
+        self._world.goals.append(Goal("eventually", how, then=self._property("progress", then, args)))
+
     def _property(
         self,
-        kind: Literal["invariant", "final", "reachable"],
+        kind: Literal["invariant", "final", "reachable", "progress"],
         function: Callable[..., Any],
         args: tuple[Any, ...],
-    ) -> None:
+    ) -> Property:
         name = getattr(function, "__name__", repr(function))
         what = kind if name == "<lambda>" else f"{kind} {name}"
         raw = arguments(what, function, args)
         if returns_nothing(function):
             raise UsageError(f"{what}: {name} returns nothing: declare `-> bool`")
-        self._world.properties.append(Property(kind, name, function, raw))
+        made = Property(kind, name, function, raw)
+        self._world.properties.append(made)
+        return made
+
+
+def threads_named(world: World, names: Sequence[str]) -> tuple[int, ...]:
+    """The indexes of threads by name; without a name, of all that are no daemons. UsageError for others."""
+    known = {thread.name: thread.index for thread in world.threads}
+    for name in names:
+        if name not in known:
+            listed = f"{nearest(name, known)}use {', '.join(known)}"
+            raise UsageError(f"finishes: no thread is called {name}: {listed}")
+    found = [known[name] for name in dict.fromkeys(names)]
+    found = found or [thread.index for thread in world.threads if not thread.daemon]
+    if not found:
+        raise UsageError("finishes: every thread is a daemon: name those that finish")
+    return tuple(found)
 
 
 def _struct(cls: type[Any]) -> StructDef:

@@ -13,7 +13,7 @@ from itertools import groupby
 
 from lastput.report.interleaving import FOLD, LAST, OOPS, Line, interesting, lines_of, note
 from lastput.report.layout import plural
-from lastput.result import Result, Violation
+from lastput.result import Result, Step, Violation
 
 
 def text(results: Sequence[Result]) -> str:
@@ -28,12 +28,18 @@ def text(results: Sequence[Result]) -> str:
     return "\n".join([*lines, *(f"    {line}" for line in _Diagram(result.violation).lines())]) + "\n"
 
 
+Group = tuple[int, bool, list[Line]]
+"""A task, whether its statements are shown, and the statements."""
+
+
 class _Diagram:
     def __init__(self, found: Violation) -> None:
         self.found = found
         shown = interesting(found) | {step.number for step in found.steps[-LAST:]}
-        self.groups = list(_groups(found, shown))
-        told = [line for _, kept, lines in self.groups for line in lines if kept]
+        begins = len(found.steps) if found.lasso is None else found.lasso.begins
+        self.groups = list(_groups(found.steps[:begins], shown))
+        self.loop = list(_groups(found.steps[begins:], shown))
+        told = [line for _, kept, lines in [*self.groups, *self.loop] for line in lines if kept]
         objects = dict.fromkeys(name for name in map(_object, told) if name)
         self.objects = {name: f"O{number}" for number, name in enumerate(objects)}
 
@@ -42,9 +48,16 @@ class _Diagram:
             yield f"participant T{task.index} as {_escaped(task.name)}"
         for name, known in self.objects.items():
             yield f"participant {known} as {_escaped(name)}"
-        for thread, kept, lines in self.groups:
-            yield from (self._shown(thread, line) for line in lines) if kept else [_folded(thread, lines)]
+        yield from self._told(self.groups)
+        if self.loop:
+            yield "loop for ever"
+            yield from self._told(self.loop)
+            yield "end"
         yield from self._end()
+
+    def _told(self, groups: Sequence[Group]) -> Iterator[str]:
+        for thread, kept, lines in groups:
+            yield from (self._shown(thread, line) for line in lines) if kept else [_folded(thread, lines)]
 
     def _shown(self, thread: int, line: Line) -> str:
         name, told = _object(line), note(line)
@@ -65,9 +78,9 @@ class _Diagram:
         yield f"Note over {over}: {_escaped(f'{OOPS} {found.headline}')}"
 
 
-def _groups(found: Violation, shown: set[int]) -> Iterator[tuple[int, bool, list[Line]]]:
-    """(task, whether they are shown, statements), in order: few that need not be shown are, too."""
-    for thread, steps in groupby(found.steps, key=lambda step: step.thread):
+def _groups(all_steps: Sequence[Step], shown: set[int]) -> Iterator[Group]:
+    """The groups of some steps, in order: few statements that need not be shown are, too."""
+    for thread, steps in groupby(all_steps, key=lambda step: step.thread):
         lines = lines_of(list(steps))
         for kept, some in groupby(lines, key=lambda line: any(s.number in shown for s in line.steps)):
             group = list(some)

@@ -179,6 +179,10 @@ class _Process:
     def _end(self) -> Iterator[Event]:
         """The oops, as an instant at the end of the last step."""
         found = self.found
+        if found.lasso is not None:
+            begins = {"tid": self.tracks[0], "ts": found.lasso.begins + 1}
+            said = {"name": "loop: from here on, again and again", "cat": "loop", "args": {}}
+            yield {"ph": "i", "s": "p", "pid": self.pid, **begins, **said}
         scope = "p" if found.thread is None else "t"
         at = {"tid": self.tracks[found.thread or 0], "ts": len(found.steps) + _WITHIN}
         name = {"name": found.headline, "cat": found.kind, "args": {"message": found.message}}

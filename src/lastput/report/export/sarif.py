@@ -101,6 +101,8 @@ def _result(result: Result, kinds: list[str]) -> Json:
             "report": "\n".join(oops(found, style=Style())),
         },
     }
+    if found.lasso is not None:
+        value["properties"]["loop"] = {"begins": found.lasso.begins, "fairness": found.lasso.fairness}
     stacks = [_stack(task.frames, _standing(task)) for task in found.tasks if task.frames]
     flows = _flows(found)
     related = _related(found)

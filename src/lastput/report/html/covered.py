@@ -22,6 +22,7 @@ def facts(result: Result) -> str:
             ("Searched", f"{covered.extent(result)}: {covered.size(result)}"),
             ("Cost", covered.cost(result)),
         ]
+    found += [("Progress", covered.progress_words(told)) for told in result.progress]
     found += [("Stopped", covered.reason(result))] if result.reason else []
     limits = result.limits
     given = {

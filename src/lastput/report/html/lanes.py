@@ -18,6 +18,9 @@ ROOM = 5
 DEEPEST = 16
 """Calls nested deeper than this are not indented any further."""
 
+BEGINS = "the loop begins: from here to the end, again and again"
+ENDS = "nobody can step any more"
+
 _EMPTY = Scene((), (), (), ())
 
 
@@ -32,6 +35,7 @@ class _Lanes:
         self.scene = violation.scene or _EMPTY
         self.steps = violation.steps
         self.last = len(self.steps)
+        self.loop = violation.lasso.begins if violation.lasso else None
         self.tasks = [task.index for task in violation.tasks]
         self.bands = {
             task: band_columns((b for b in self.scene.bands if b.thread == task), self.last)
@@ -89,7 +93,10 @@ class _Lanes:
         broken = number == self.last and self.violation.thread == step.thread
         if number not in self.bright and not broken:
             kinds.append("dull")
-        told = [*self._events(number, step), *([OOPS] if broken else [])]
+        if self.loop is not None and number > self.loop:
+            kinds.append("loop")
+        begins = [BEGINS] if self.loop is not None and number == self.loop + 1 else []
+        told = [*begins, *self._events(number, step), *([OOPS] if broken else [])]
         lane = _statement(step, stack, before, told)
         return self._cells(number, " ".join(kinds), {step.thread: lane}, str(number))
 
@@ -152,6 +159,9 @@ class _Lanes:
                     why = f", waits for {escape(whom)}" if whom else ""
                     text = f"<code>{escape(task.statement)}</code> blocked for ever{why}"
                     rows.append(_wide(columns, f"{task_mark(task.index)} {escape(task.name)}: {text}"))
+        if self.loop is not None:
+            back = f"back to step {self.loop + 1}, again and again" if self.loop < self.last else ENDS
+            rows.append(_wide(columns, f"<b>{back}</b>", "loop"))
         if self.violation.thread is None:
             rows.append(_wide(columns, f"<b>{OOPS}</b> {escape(self.violation.message)}", "oops"))
         return rows

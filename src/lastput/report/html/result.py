@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lastput.report.covered import is_complete
+from lastput.report.covered import is_complete, stopped_at_loops
 from lastput.report.html import covered
 from lastput.report.html.page import badge, escape, page
 from lastput.report.html.violation import SCRIPTS, STYLES, has_picture, violation_data, violation_section
@@ -51,7 +51,8 @@ def _section(key: str, result: Result, *, alone: bool) -> str:
     head = f'<h2 id="{key}-result">{name}{badge(result.verdict)}</h2>\n'
     parts = [violation_section(result.violation, key)] if result.violation else []
     if result.verdict == "incomplete":
-        parts.append("<p>This is no verdict: no violation in what was searched so far.</p>")
+        where = ", but progress is not known" if stopped_at_loops(result) else " in what was searched so far"
+        parts.append(f"<p>This is no verdict: no violation{where}.</p>")
     parts += ["<h3>What was searched</h3>" if result.counts.states else "", covered.facts(result)]
     parts.append(covered.bounds(result.bounds))
     if is_complete(result) or not result.violation:
