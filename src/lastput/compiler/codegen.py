@@ -12,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from llvmlite import ir as ll
-
 from lastput.compiler import arithmetic, ir
+from lastput.compiler import assembly as ll
 from lastput.compiler.helper_code import HelperFunctions
 from lastput.compiler.ir import Block, Operand, Point, Reg, Where
 from lastput.compiler.memory_code import EVENT, I8, I64, MemoryCode, Sites, const
@@ -25,6 +24,8 @@ from lastput.compiler.tables import Tables
 from lastput.lang.types import BoolType, CellType, IntType, PtrType
 
 STEP = ll.FunctionType(I64, [I64.as_pointer(), I64.as_pointer(), I64, I64.as_pointer(), I8.as_pointer()])
+COPY = ll.FunctionType(ll.VoidType(), [I64.as_pointer(), I64.as_pointer(), I64, ll.IntType(1)])
+"""Of LLVM's `memcpy`: to, from, bytes, and whether it is volatile."""
 FUEL = 10_000
 """Loop iterations within one step before it counts as a soft lockup."""
 MAX_CHOICES = 256
@@ -60,7 +61,7 @@ class StepCode(MemoryCode):
         self._changed = {dst for dst in map(ir.writes, code) if dst is not None}
         self._used = self._changed.union(*(set(ir.reads(i)) for i in code))
         self._chooses = segment.program is not None and any(isinstance(i, ir.Choose) for i in code)
-        self._event: ll.Value | None = None
+        self._event: ll.Phi | None = None
         """The number of the event that happened, where events leave."""
         self._slots: dict[Reg, ll.Value] = {}
         self._made: dict[Block, ll.Block] = {}
@@ -94,15 +95,13 @@ class StepCode(MemoryCode):
     def _copy(self) -> None:
         """From here on the successor is built in `new`."""
         size = const(8 * self.layout.words)
-        bytes_of = (self.builder.bitcast(p, I8.as_pointer()) for p in (self.new, self.old))
-        copy = self.helpers.module.declare_intrinsic("llvm.memcpy", [I8.as_pointer(), I8.as_pointer(), I64])
-        self.builder.call(copy, [*bytes_of, size, ll.Constant(ll.IntType(1), 0)])
+        copy = self.helpers.module.declare_intrinsic("llvm.memcpy", COPY.args[:3], COPY)
+        self.builder.call(copy, [self.new, self.old, size, ll.Constant(ll.IntType(1), 0)])
         self.base = self.new
 
     def _slot(self, reg: Reg) -> ll.Value:
         if reg not in self._slots:
-            with self.builder.goto_entry_block():
-                self._slots[reg] = self.builder.alloca(I64, name=f"r{reg.index}")
+            self._slots[reg] = self.builder.alloca(I64, name=f"r{reg.index}")
         return self._slots[reg]
 
     def _write(self, reg: Reg, value: ll.Value) -> None:
@@ -129,17 +128,18 @@ class StepCode(MemoryCode):
         """Leave with the event of number `code` if `condition`."""
         here = self.builder
         went_well = self.function.append_basic_block("ok")
-        here.cbranch(condition, self._event_exit(code), went_well).set_weights([1, 99])
+        here.cbranch(condition, self._event_exit(code), went_well, likely=False)
         here.position_at_end(went_well)
 
     def _event_exit(self, code: ll.Value) -> ll.Block:
         """Where event `code` leaves from here: one block for all, of which there are thousands."""
         if self._event is None:
-            b = ll.IRBuilder(self.function.append_basic_block("event"))
+            self._event_block = self.function.append_basic_block("event")
+            b = ll.IRBuilder(self._event_block)
             self._event = b.phi(I64)
             self._finish(b, b.or_(b.shl(self._event, const(8)), const(EVENT)))
         self._event.add_incoming(code, self.builder.block)
-        return self._event.parent
+        return self._event_block
 
     def _stop(self, kind: str, message: str, where: Where) -> None:
         """Leave with an event."""
@@ -261,7 +261,7 @@ class StepCode(MemoryCode):
     def _plain(self, instr: ir.Binary, a: ll.Value, b: ll.Value) -> ll.Value:
         build = self.builder
         if instr.op in ("and", "or", "xor"):
-            return getattr(build, instr.op if instr.op == "xor" else f"{instr.op}_")(a, b)
+            return {"and": build.and_, "or": build.or_, "xor": build.xor}[instr.op](a, b)
         signs = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
         if instr.op in signs:
             return build.zext(build.icmp_signed(signs[instr.op], a, b), I64)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llvmlite import ir as ll
-
+from lastput.compiler import assembly as ll
 from lastput.compiler import ir
 from lastput.compiler.codegen import MAX_CHOICES, Segment, StepCode, has_choice, segment_instructions
 from lastput.compiler.helper_code import HelperFunctions
@@ -98,7 +97,7 @@ def _choices(segment: Segment) -> int:
 def _start(driver: Driver, lookup: Tables, helpers: HelperFunctions, program: ThreadProgram) -> None:
     name = f"start_{program.spec.index}"
     segment = Segment(name, program.flow.entry, 0, program, frozenset(), guarded=False)
-    StepCode(driver.layout, lookup, helpers, driver.sites, segment).generate().linkage = "external"
+    StepCode(driver.layout, lookup, helpers, driver.sites, segment).generate().linkage = ""
 
 
 def _property(

@@ -8,8 +8,7 @@
 
 from __future__ import annotations
 
-from llvmlite import ir as ll
-
+from lastput.compiler import assembly as ll
 from lastput.compiler import tables
 from lastput.compiler.ir import Where
 from lastput.compiler.memory_code import FAULTS, I64, MemoryCode, Sites, const

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from llvmlite import ir as ll
-
+from lastput.compiler import assembly as ll
 from lastput.compiler.ir import Load, Store, Where
 from lastput.compiler.packing import Field
 from lastput.compiler.steps import FREED, LIVE, StateLayout
@@ -23,7 +22,7 @@ FAULTS = ("null-deref", "out-of-bounds", "use-after-free", "uninit")
 """What an access through a pointer can be, in the order of the helpers' results."""
 
 
-def const(value: int) -> ll.Constant:
+def const(value: int) -> ll.Value:
     """A 64-bit constant."""
     return ll.Constant(I64, value & ((1 << 64) - 1))
 
