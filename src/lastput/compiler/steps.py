@@ -134,7 +134,7 @@ def _all(flows: list[Flow]) -> Iterator[ir.Instr]:
 def _thread(spec: ThreadSpec, flow: Flow, layout: StateLayout, words: Words) -> ThreadProgram:
     live, ranges = live_at_points(flow), find_ranges(flow, layout.world)
     positions: list[Position] = []
-    for block in flow.blocks():
+    for block in reached(flow, layout.sets):
         for index, instr in enumerate(block.code):
             if isinstance(instr, Point):
                 needed = frozenset(r for r in live[id(instr)] if layout.sets.constant(r) is None)
@@ -143,6 +143,27 @@ def _thread(spec: ThreadSpec, flow: Flow, layout: StateLayout, words: Words) -> 
     places = packing.colour((p.live for p in positions), shapes)
     record = packing.thread_record(words, len(positions) + 1, places, shapes)
     return ThreadProgram(spec, flow, positions, record)
+
+
+def reached(flow: Flow, sets: ValueSets) -> list[Block]:
+    """Blocks that some execution may reach: not those behind a condition that never has that value.
+
+    A third of a large model is such. Code is made for none of them; what is live does not depend on it, since
+    it is part of what a state is.
+    """
+    seen: dict[Block, None] = {}
+    stack = [flow.entry]
+    while stack:
+        block = stack.pop()
+        if block not in seen:
+            seen[block] = None
+            last = block.code[-1]
+            known = sets.constant(last.condition) if isinstance(last, ir.Branch) else None
+            if isinstance(last, ir.Branch) and known is not None:
+                stack.append(last.then if known else last.other)
+            else:
+                stack += reversed(block.successors())
+    return list(seen)
 
 
 def show(layout: StateLayout) -> str:
