@@ -13,6 +13,48 @@ from tests.programs.programs import HEADER, Program
 from tests.programs.test_random import agrees
 
 MODELS = {
+    "stop value of a range grows after the range was looked at": """
+@struct
+class box:
+    x: u8
+
+def run(b: ptr[box]) -> None:
+    n: int = 0
+    while n < 3:
+        for i in range(n):
+            b.x = i
+            b.x += i
+        n += 1
+
+@scenario(options=(Opt,))
+def model(s: Setup) -> None:
+    b = s.static(box)
+    s.thread("a", run, b)
+    s.thread("b", run, b)
+""",
+    "value that only the head of a loop reads": """
+@struct
+class box:
+    x: u8
+    y: u8
+
+def run(b: ptr[box]) -> None:
+    most: int = b.y
+    n: int = 0
+    while n < most:
+        b.x = n
+        n += 1
+
+def other(b: ptr[box]) -> None:
+    b.y = 2
+    b.y = 3
+
+@scenario(options=(Opt,))
+def model(s: Setup) -> None:
+    b = s.static(box)
+    s.thread("a", run, b)
+    s.thread("b", other, b)
+""",
     "stop value of a range is assigned in the loop": """
 @struct
 class box:

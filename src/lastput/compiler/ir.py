@@ -7,8 +7,10 @@ step follows a `Point` or belongs to the step of one, and `Guard` comes before a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 from lastput.lang.types import IntType, ScalarType, StructDef, View
 
@@ -234,10 +236,17 @@ class Flow:
 
 def reads(instr: Instr) -> Iterator[Reg]:
     """Registers that `instr` reads."""
-    for f in fields(instr):
-        value = getattr(instr, f.name)
-        if isinstance(value, Reg) and f.name != "dst":
+    kind: Any = type(instr)
+    for name in _operands(kind):
+        value = getattr(instr, name)
+        if isinstance(value, Reg):
             yield value
+
+
+@functools.cache
+def _operands(kind: Any) -> tuple[str, ...]:
+    """Names of the fields of a class of instructions that may have a register to read."""
+    return tuple(f.name for f in fields(kind) if f.name not in ("where", "dst"))
 
 
 def writes(instr: Instr) -> Reg | None:

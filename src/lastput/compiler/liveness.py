@@ -9,26 +9,38 @@ from __future__ import annotations
 from lastput.compiler import ir
 from lastput.compiler.ir import Block, Flow, Point, Reg
 
+Effects = list[tuple[Point | None, Reg | None, tuple[Reg, ...], bool]]
+"""Of a block's instructions, last first: the point if it is one, what it writes, what it reads, and whether
+it reads that only if what it writes is needed: a copy that nobody needs does not make its source needed."""
+
 
 def live_at_points(flow: Flow) -> dict[int, frozenset[Reg]]:
     """Registers live just before each `Point`, by `id` of the instruction."""
     blocks = flow.blocks()
+    effects = {block: _effects(block) for block in blocks}
     live_in: dict[Block, frozenset[Reg]] = {block: frozenset() for block in blocks}
     before: dict[Block, list[Block]] = {block: [] for block in blocks}
     for block in blocks:
         for after in block.successors():
             before[after].append(block)
-    work = list(blocks)
+    work = dict.fromkeys(blocks)
     while work:
-        block = work.pop()
-        live = _through(block, _live_out(block, live_in))
+        block, _ = work.popitem()
+        live = _through(effects[block], _live_out(block, live_in))
         if live != live_in[block]:
             live_in[block] = live
-            work += before[block]
+            work.update(dict.fromkeys(before[block]))
     points: dict[int, frozenset[Reg]] = {}
     for block in blocks:
-        _through(block, _live_out(block, live_in), points)
+        _through(effects[block], _live_out(block, live_in), points)
     return points
+
+
+def _effects(block: Block) -> Effects:
+    return [
+        (i if isinstance(i, Point) else None, ir.writes(i), tuple(ir.reads(i)), isinstance(i, ir.Move))
+        for i in reversed(block.code)
+    ]
 
 
 def _live_out(block: Block, live_in: dict[Block, frozenset[Reg]]) -> frozenset[Reg]:
@@ -36,18 +48,16 @@ def _live_out(block: Block, live_in: dict[Block, frozenset[Reg]]) -> frozenset[R
 
 
 def _through(
-    block: Block, live: frozenset[Reg], points: dict[int, frozenset[Reg]] | None = None
+    effects: Effects, live: frozenset[Reg], points: dict[int, frozenset[Reg]] | None = None
 ) -> frozenset[Reg]:
-    """Registers live before `block`, given those live behind it."""
+    """Registers live before a block, given those live behind it."""
     current = set(live)
-    for instr in reversed(block.code):
-        if points is not None and isinstance(instr, Point):
-            points[id(instr)] = frozenset(current)
-        written = ir.writes(instr)
-        # A copy that nobody needs does not make its source needed.
-        needed = not isinstance(instr, ir.Move) or written in current
+    for point, written, read, copies in effects:
+        if point is not None and points is not None:
+            points[id(point)] = frozenset(current)
+        needed = not copies or written in current
         if written is not None:
             current.discard(written)
         if needed:
-            current.update(ir.reads(instr))
+            current.update(read)
     return frozenset(current)

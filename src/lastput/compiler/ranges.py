@@ -7,7 +7,7 @@ limits from lowering, which is where most of the precision comes from.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from lastput.compiler import ir
 from lastput.compiler.arithmetic import HIGH, LOW
@@ -56,21 +56,32 @@ def find_ranges(flow: Flow, world: World) -> dict[Reg, Range]:
     """An interval for every register of `flow` that is written."""
     ranges: dict[Reg, Range] = {}
     rounds = 0
-    code = [instr for block in flow.blocks() for instr in block.code if ir.writes(instr) is not None]
-    changed = True
-    while changed:
-        changed = False
+    code = [(i, dst) for block in flow.blocks() for i in block.code if (dst := ir.writes(i)) is not None]
+    readers: dict[Reg, list[int]] = {}
+    for number, (instr, dst) in enumerate(code):
+        for reg in {*ir.reads(instr), *_limits(dst)}:
+            readers.setdefault(reg, []).append(number)
+    stale = [True] * len(code)
+    """Whether an operand has grown since the instruction was looked at: the others give what they gave."""
+    while any(stale):
         rounds += 1
-        for instr in code:
-            dst = ir.writes(instr)
-            assert dst is not None
+        for number, (instr, dst) in enumerate(code):
+            if not stale[number]:
+                continue
+            stale[number] = False
             found = _result(instr, ranges, world)
             old = ranges.get(dst)
             new = found if old is None else (min(old[0], found[0]), max(old[1], found[1]))
             if new != old:
                 ranges[dst] = new if rounds <= PATIENCE else _widen(old or new, new)
-                changed = True
+                for reader in readers.get(dst, ()):
+                    stale[reader] = True
     return ranges
+
+
+def _limits(dst: Reg) -> Iterator[Reg]:
+    """Registers on which a loop's counter depends, besides what it is computed from."""
+    return (limit for limit in (dst.loop or ())[:2] if isinstance(limit, Reg))
 
 
 def _widen(old: Range, new: Range) -> Range:

@@ -65,41 +65,59 @@ def find_values(flows: Iterable[Flow], world: World) -> ValueSets:
 class _Analysis:
     def __init__(self, flows: list[Flow], world: World) -> None:
         self.world, self.sets = world, ValueSets()
-        self.code = [i for f in flows for b in f.blocks() for i in b.code]
+        code = [i for f in flows for b in f.blocks() for i in b.code]
+        self.code = [i for i in code if isinstance(i, ir.Store) or ir.writes(i) is not None]
+        self.stale = [True] * len(self.code)
+        """Whether something has grown on which an instruction depends, since it was looked at."""
+        self.readers: dict[object, list[int]] = {}
+        """Instructions that depend on a register, and loads from cells of a `_key`."""
+        for number, instr in enumerate(self.code):
+            for reg in set(ir.reads(instr)):
+                self.readers.setdefault(reg, []).append(number)
+            if isinstance(instr, ir.Load):
+                self.readers.setdefault(_key(instr), []).append(number)
         self.reachable: dict[object, list[int]] = {}
         """Cells that an access may reach, by its view or the key of its type."""
+        self.keys: dict[int, tuple[object, object]] = {}
+        """The other way around."""
         for placed in world.space.objects:
             for address, cell in enumerate(world.space.layout.cells(placed.struct), placed.base):
-                for key in (type_key(cell.type), cell.view):
+                self.keys[address] = type_key(cell.type), cell.view
+                for key in self.keys[address]:
                     self.reachable.setdefault(key, []).append(address)
                 # The content of a freed object is never read: nothing is added for it.
                 self.sets.cells[address] = frozenset((world.memory[address] if placed.live else 0,))
 
     def run(self) -> ValueSets:
-        """Apply every instruction until nothing grows."""
-        self.changed = True
-        while self.changed:
-            self.changed = False
-            for instr in self.code:
+        """Apply instructions until nothing grows. The order is all one: more values give more values."""
+        while any(self.stale):
+            for number, instr in enumerate(self.code):
+                if not self.stale[number]:
+                    continue
+                self.stale[number] = False
                 if isinstance(instr, ir.Store):
                     self._store(instr)
                     continue
                 dst = ir.writes(instr)
-                if dst is not None:
-                    self._grow(self.sets.registers, dst, self._result(instr))
+                assert dst is not None
+                self._grow(dst, self._result(instr))
         return self.sets
 
-    def _grow(self, table: dict[Reg, ValueSet], key: Reg, more: ValueSet) -> None:
-        old = table.get(key, NOTHING)
+    def _grow(self, reg: Reg, more: ValueSet) -> None:
+        old = self.sets.registers.get(reg, NOTHING)
         new = join(old, more)
-        if new != old or key not in table:
-            table[key] = new
-            self.changed = True
+        if new != old or reg not in self.sets.registers:
+            self.sets.registers[reg] = new
+            self._changed(reg)
+
+    def _changed(self, what: object) -> None:
+        for reader in self.readers.get(what, ()):
+            self.stale[reader] = True
 
     def _addresses(self, instr: ir.Load | ir.Store) -> list[int]:
         """Cells that an access may reach; any other address is a violation."""
         known = self.sets.of(instr.address)
-        fitting = self.reachable.get(instr.view or type_key(instr.type), [])
+        fitting = self.reachable.get(_key(instr), [])
         return fitting if known is None else [a for a in fitting if a in known]
 
     def _store(self, instr: ir.Store) -> None:
@@ -109,7 +127,8 @@ class _Analysis:
             new = join(old, values)
             if new != old:
                 self.sets.cells[address] = new
-                self.changed = True
+                for key in self.keys[address]:
+                    self._changed(key)
 
     def _result(self, instr: ir.Instr) -> ValueSet:
         of = self.sets.of
@@ -153,6 +172,11 @@ class _Analysis:
         inside = index if instr.count is None else {i for i in index if 0 <= i < instr.count}
         results = frozenset(b + i * instr.stride for b in base for i in inside)
         return results if len(results) <= LIMIT else None
+
+
+def _key(instr: ir.Load | ir.Store) -> object:
+    """What cells an access may reach have in common."""
+    return instr.view or type_key(instr.type)
 
 
 def _each(values: ValueSet, change: Callable[[int], int]) -> ValueSet:
