@@ -34,8 +34,9 @@ from lastput.lang.edits import applying
 from lastput.lang.options import configuration
 from lastput.lang.world import World
 
-THOROUGH_LIMIT = 150
-"""Models of more switch points are compiled quickly rather than thoroughly: see `native`."""
+THOROUGH_LIMIT = 100
+"""Models of more switch points are compiled quickly rather than thoroughly: see `native`. Those of a hundred
+to two hundred that ship have a few thousand states, and would take two seconds to compile thoroughly."""
 
 
 Typed = dict[Callable[..., Any], Function]
