@@ -248,6 +248,7 @@ class IRBuilder:
     and_, or_, xor = _binary("and"), _binary("or"), _binary("xor")
     shl, lshr, ashr = _binary("shl"), _binary("lshr"), _binary("ashr")
     zext, trunc = _conversion("zext"), _conversion("trunc")
+    ptrtoint = _conversion("ptrtoint")
     sadd_with_overflow, ssub_with_overflow = _checked("sadd"), _checked("ssub")
     smul_with_overflow = _checked("smul")
 
@@ -301,12 +302,13 @@ class IRBuilder:
 
     # -- memory --------------------------------------------------------------------------------
 
-    def alloca(self, kind: Type, name: str = "") -> Value:
-        """Room for a variable, for as long as the function runs."""
+    def alloca(self, kind: Type, size: Value | None = None, name: str = "") -> Value:
+        """Room for a variable, or for a constant number of them, for as long as the function runs."""
         function = self.block.function
         function.count += 1
         ref = f"%{name}.{function.count}"
-        function.slots.append(f"  {ref} = alloca {kind.text}\n")
+        many = f", {size.type.text} {size.ref}" if size else ""
+        function.slots.append(f"  {ref} = alloca {kind.text}{many}\n")
         return Value(kind.as_pointer(), ref)
 
     def load(self, place: Value) -> Value:

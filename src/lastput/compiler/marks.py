@@ -9,8 +9,7 @@ the second tells that thread t has finished. A condition that cannot be evaluate
 
 from __future__ import annotations
 
-from llvmlite import ir as ll
-
+from lastput.compiler import assembly as ll
 from lastput.compiler.helper_code import HelperFunctions
 from lastput.compiler.memory_code import I8, I64, MemoryCode, Sites, const
 from lastput.compiler.steps import StateLayout
