@@ -138,7 +138,7 @@ def test_interrupt_while_the_schedule_is_rebuilt(monkeypatch: pytest.MonkeyPatch
     def stop(*_: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr("lastput.engine.shortest._Shortest._mark", stop)
+    monkeypatch.setattr("lastput.engine.trail.Trail.mark", stop)
     outcome = search(grid(3))
     assert (outcome.stop, outcome.events, outcome.violation) == ("interrupt", 1, None)
 
@@ -147,7 +147,7 @@ def test_no_address_space_for_the_schedule(monkeypatch: pytest.MonkeyPatch) -> N
     def refuse(*_: object, **__: object) -> None:
         raise OSError("no memory")
 
-    monkeypatch.setattr("lastput.engine.shortest.reserve", refuse)
+    monkeypatch.setattr("lastput.engine.trail.reserve", refuse)
     outcome = search(grid(3))
     assert (outcome.stop, outcome.events, outcome.violation) == ("max-memory", 1, None)
 

@@ -1,4 +1,4 @@
-"""The native kernels of the search: hash, insert, look up, rebuild, relax.
+"""The native kernels of the search: hash, insert, look up, rebuild.
 
 The hash index is open addressing with linear probing over 32-bit slots, after Laarman, van de Pol and
 Weber, "Boosting Multi-Core Reachability Performance with Shared Hash Tables" (FMCAD 2010), arXiv
@@ -224,30 +224,3 @@ def rebuild(states, count, index, bits, keep, shape, hashes):
                 place = _next(place, h >> shift, wrap)
             index[place] = (np.uint32(h) & ~low) | np.uint32(i + _ONE)
         begin = end
-
-
-@native
-def relax(found, labels, n, first, low, high, costs, threads):
-    """Carry costs of the level low..high back over edges into it.
-
-    Edge i leads by labels[i] from the batch that starts at state `first` to the state found[i]. costs[s]
-    is 1 + the fewest switches from state s to the violation, 0 where there is no way; it is reached
-    exactly by the threads in the bit mask threads[s], if they are also the last to have run before s: all
-    others pay one switch more."""
-    top = np.uint64(8 * threads.itemsize - 1)
-    for i in range(n):
-        to = found[i]
-        if to < low or to >= high or costs[to] == 0:
-            continue
-        thread = min((labels[i] >> np.uint64(16)) & np.uint64(0xFFFF), top)
-        bit = np.uint64(1) << thread
-        cost = np.int64(costs[to])
-        if np.uint64(threads[to]) & bit == np.uint64(0):
-            cost = min(cost + 1, 0xFFFF)
-        state = first + np.int64(labels[i] >> np.uint64(32))
-        known = np.int64(costs[state])
-        if known == 0 or cost < known:
-            costs[state] = cost
-            threads[state] = bit
-        elif cost == known:
-            threads[state] |= bit

@@ -3,11 +3,17 @@
 As in Murphi (Dill, Drexler, Hu and Yang, "Protocol Verification as a Hardware Design Aid", ICCD 1992) all
 states are enumerated explicitly; level by level, so that the first violation found is a shortest one.
 Departures: a level is a range of the one array of states (see `store`), not a queue; no parents are kept
-(see `shortest`); states are expanded in batches (see `kernels`).
+(see `shortest`); states are expanded in batches (see `kernels`). On several cores the states belong to
+several shards (see `shard`, `team`), as in Stern and Dill, "Parallelizing the Murphi Verifier" (CAV 1997);
+a search begins with one, and spreads when a level is worth it.
 
 The level that holds the first violation is finished, so that counts and the schedule do not depend on the
 order of work. For the same reason a level in which no more states can be stored is still expanded to its
 end: `transitions` and violations are then those of whole levels. Only timeout and interrupt stop in between.
+
+Nothing that an outcome tells depends on the number of shards, except what memory allows: each has an equal
+part of it, and the search is over when one is full. `max_states` is looked at when a level is over, if there
+are several shards; what is above it is not counted.
 """
 
 from __future__ import annotations
@@ -15,23 +21,29 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from types import FrameType
 
 import numpy as np
-import numpy.typing as npt
 
-from lastput.engine.expander import Expander
+from lastput.engine import routing
 from lastput.engine.memory import available
-from lastput.engine.model import STATE_EVENT, NativeModel
+from lastput.engine.model import NativeModel
+from lastput.engine.native import shape_of
 from lastput.engine.outcome import Limits, Outcome, Progress, Stop, Violation
-from lastput.engine.shortest import shortest, spare_bytes
+from lastput.engine.shard import Evidence, Shard, Tally
+from lastput.engine.shortest import shortest
 from lastput.engine.store import Store
+from lastput.engine.team import Team, Threads, move
 
 __all__ = ["Limits", "Outcome", "Progress", "Violation", "prepare", "search"]
 
-BATCH = 1024
-"""States expanded at once: their successors stay in the second-level cache."""
+SPREAD = 20_000
+"""States of a level from which on it is worth more than one core."""
+_ROUND = 1 << 15
+"""States that a shard expands before it takes those of the others."""
 _PROGRESS_SECONDS = 0.2
 
 
@@ -41,7 +53,9 @@ def search(
     limits: Limits | None = None,
     keep_going: bool = False,
     progress: Callable[[Progress], None] | None = None,
-    batch: int = BATCH,
+    batch: int | None = None,
+    cores: int = 1,
+    spread: int = SPREAD,
 ) -> Outcome:
     """Explore `model` until it is complete, violated, at a limit or interrupted (Ctrl-C).
 
@@ -49,18 +63,24 @@ def search(
     timeout does not count for it, Ctrl-C does.
 
     `keep_going` goes on after violations and explores everything; the violation reported is still of the
-    first level that has any. `progress` is called at most every 0.2 s. Raises ValueError for a batch
-    below 1, and lets pass what `progress` raises, KeyboardInterrupt excepted."""
+    first level that has any. `progress` is called at most every 0.2 s, in the caller's thread. `cores` is the
+    number of shards, and of threads, from the first level of at least `spread` states on. Raises ValueError
+    for a batch or cores below 1, and lets pass what `progress` raises, KeyboardInterrupt excepted."""
+    if cores < 1:
+        raise ValueError(f"cores must be at least 1, not {cores}")
     prepare(model.words)
     with _Interrupt() as interrupt:
-        return _Search(model, limits or Limits(), keep_going, progress, batch, interrupt).run()
+        return _Search(model, limits or Limits(), keep_going, progress, batch, interrupt, cores, spread).run()
 
 
 def prepare(words: int) -> None:
     """Compile the kernels for states of `words` words, or load them from numba's cache."""
     store = Store(words, 1 << 20)
-    store.add(np.zeros(words, np.uint64), 1)
+    state, boxes, filled = np.zeros(words, np.uint64), np.zeros(words, np.uint64), np.zeros(1, np.int64)
+    store.add(state, 1)
     store.rebuild(store.bits + 1)
+    routing.distil(state, 1, np.zeros(16 * words, np.uint64), 4, store.shape)
+    routing.deal(state, 1, store.shape, 1, boxes, 1, filled)
 
 
 class _Interrupt:
@@ -96,161 +116,190 @@ class _Search:
         limits: Limits,
         keep_going: bool,
         progress: Callable[[Progress], None] | None,
-        batch: int,
+        batch: int | None,
         interrupt: _Interrupt,
+        cores: int,
+        spread: int,
     ) -> None:
         self.model, self.limits, self.keep_going, self.progress = model, limits, keep_going, progress
-        self.interrupt = interrupt
-        self.expander = Expander(model, batch)
-        budget = limits.max_memory if limits.max_memory is not None else available() * 8 // 10
-        self.store = Store(
-            model.words,
-            max(0, budget - self.expander.bytes - self.expander.labels.nbytes),
-            spare=spare_bytes(model.threads),
-            max_states=limits.max_states,
-        )
+        self.interrupt, self.batch, self.cores, self.spread = interrupt, batch, cores, spread
+        self.budget = limits.max_memory if limits.max_memory is not None else available() * 8 // 10
+        self.team: Team = Threads([self._shard(0, 1)])
         self.levels: list[int] = []
-        self.transitions = 0
-        self.expanded = 0
-        self.counts = np.zeros(0, np.int64)
         self.violated_level: int | None = None
-        self.full = False
+        self.stop: Stop | None = None
+        self.tallies: list[Tally] = []
+        self.evidence: list[Evidence] | None = None
         self.peak = 0
+        self.caller = threading.get_ident()
+
+    def _shard(self, number: int, of: int) -> Shard:
+        return Shard(
+            self.model,
+            budget=self.budget // of,
+            number=number,
+            of=of,
+            max_states=self.limits.max_states,
+            batch=self.batch,
+            halt=self._halt,
+        )
 
     def run(self) -> Outcome:
         self.start = self.reported = time.monotonic()
-        self.store.add(self.model.initial, 1)
         violation = None
         try:
-            stop = self._levels()
-            if self.violated_level is not None:
-                violation = self._shortest()
-        except KeyboardInterrupt:
-            stop = "interrupt"
-        except OSError:  # from `reserve`: address space is limited more tightly than memory
-            stop = "max-memory"
-        return self._outcome(stop, violation)
+            try:
+                self.team.one(0, "plant", self.model.initial)
+                stop = self._levels()
+                if self.violated_level is not None:
+                    violation = self._shortest()
+            except KeyboardInterrupt:
+                stop = "interrupt"
+            except OSError:  # from `reserve`: address space is limited more tightly than memory
+                stop = "max-memory"
+            return self._outcome(stop, violation)
+        finally:
+            self.team.close()
+
+    # -- forward -------------------------------------------------------------------------------
 
     def _levels(self) -> Stop:
         """Expand level after level, until there is a reason to stop."""
-        store = self.store
-        first = 0
-        while first < store.count:
-            end = store.count
-            self.levels.append(end - first)
-            stop = self._level(first, end)
+        while True:
+            sizes = self.team.each("begin")
+            if not any(sizes):
+                return "complete"
+            self.levels.append(sum(sizes))
+            stop = self._level()
             if stop:
                 return stop
+            if self.violated_level is None and any(tally.violating for tally in self.tallies):
+                self.violated_level = len(self.levels) - 1
             if self.violated_level is not None and not self.keep_going:
                 return "violation"
-            if self.full:
-                return store.stop
-            first = end
-        return "complete"
+            if self._full():
+                return self._why_full()
+            self._spread()
 
-    def _level(self, first: int, end: int) -> Stop | None:
-        """Expand the states first..end. Returns a reason to stop at once, if any."""
-        expander, store = self.expander, self.store
-        while first < end:
-            stop = self._pause()
-            if stop:
-                return stop
-            n = min(expander.batch, end - first)
-            successors, events = expander.run(*store.rows(first, n), n)
-            if not self.full:
-                self.full = not store.add(expander.rows, successors)
-            self.transitions += successors
-            first += n
-            self.expanded = first
-            if events:
-                self._events(expander.events[:events, 1])
-        return None
+    def _level(self) -> Stop | None:
+        """Expand the level that was begun. Returns a reason to stop at once, if any."""
+        most = self.levels[-1] if self.team.size == 1 else _ROUND
+        while True:
+            if self._halt():
+                return self.stop
+            self.tallies = self.team.pass_on("expand", "absorb", most)
+            if not any(tally.left for tally in self.tallies):
+                return None
 
-    def _events(self, codes: npt.NDArray[np.uint64]) -> None:
-        counts = np.bincount(codes.astype(np.int64), minlength=len(self.counts))
-        counts[: len(self.counts)] += self.counts
-        self.counts = counts
-        if self.violated_level is None and any(int(c) not in self.model.bounds for c in np.unique(codes)):
-            self.violated_level = len(self.levels) - 1
+    def _spread(self) -> None:
+        """Divide the states among as many shards as there are cores, if the next level is worth it."""
+        states = self.tallies[0].states
+        if self.team.size == self.cores or states - sum(self.levels) < max(1, self.spread):
+            return
+        old = self.team
+        assert isinstance(old, Threads)
+        self.team = Threads([self._shard(number, self.cores) for number in range(self.cores)])
+        move(old, self.team)
 
-    def _pause(self) -> Stop | None:
-        """Between batches: interrupt, timeout, progress."""
+    def _full(self) -> bool:
+        """Whether a state could not be stored, or too many were."""
+        most = self.limits.max_states
+        stored = sum(tally.states for tally in self.tallies)
+        return any(tally.full for tally in self.tallies) or (most is not None and stored > most)
+
+    def _why_full(self) -> Stop:
+        reasons: list[Stop] = [
+            self.team.one(number, "stop") for number, tally in enumerate(self.tallies) if tally.full
+        ]
+        return "max-memory" if "max-memory" in reasons else "max-states"
+
+    def _halt(self) -> bool:
+        """Between batches, in any thread: interrupt, timeout; in the caller's, progress."""
+        if self.stop is not None:
+            return True
         if self.interrupt.seen:
-            return "interrupt"
+            self.stop = "interrupt"
+            return True
         now = time.monotonic()
         if self.limits.timeout is not None and now - self.start >= self.limits.timeout:
-            return "timeout"
+            self.stop = "timeout"
+            return True
         if self.progress is not None and now - self.reported >= _PROGRESS_SECONDS:
-            self.reported = now
-            self.progress(
-                Progress(
-                    states=self.store.count,
-                    transitions=self.transitions,
-                    depth=len(self.levels) - 1,
-                    frontier=self.store.count - self.expanded,
-                    bytes=self.store.bytes + self.expander.bytes,
-                    seconds=now - self.start,
-                )
+            self._report(self.progress, now)
+        return False
+
+    def _report(self, progress: Callable[[Progress], None], now: float) -> None:
+        if threading.get_ident() != self.caller:
+            return
+        self.reported = now
+        tallies = self.team.tallies()
+        states, left = (sum(getattr(tally, name) for tally in tallies) for name in ("states", "left"))
+        progress(
+            Progress(
+                states=states,
+                transitions=sum(tally.transitions for tally in tallies),
+                depth=len(self.levels) - 1,
+                frontier=states - sum(self.levels) + left,
+                bytes=sum(tally.bytes for tally in tallies),
+                seconds=now - self.start,
             )
-        return None
+        )
+
+    # -- back ----------------------------------------------------------------------------------
 
     def _shortest(self) -> Violation:
         """The best violation: of the first level that has any, or a violating state just after it."""
         assert self.violated_level is not None
         level = self.violated_level
+        self.evidence = self.team.each("evidence")  # before more is run
+        self.limits, self.progress, self.stop = replace(self.limits, timeout=None), None, None
         found = self._schedule(level)
-        covered = self.expander.coverage.copy()
-        if found.thread is not None and not self.full and self._violating_state(level + 1):
+        if found.thread is not None and not self._full() and self._violating_state(level + 1):
             # A step that ends in a violating state is as short as a step that is itself a violation.
             other = self._schedule(level + 1)
             found = min(found, other, key=lambda v: (v.switches, v.schedule, v.code))
-        self.expander.coverage[:] = covered
         return found
 
     def _schedule(self, level: int) -> Violation:
-        sizes = [*self.levels, self.store.count - sum(self.levels)]
-        found, taken = shortest(self.model, self.store, self.expander, sizes[: level + 1], self._interrupted)
-        self.peak = max(self.peak, self.store.bytes + self.expander.bytes + taken)
+        home = np.zeros(1, np.int64)
+        routing.owners_of(self.model.initial, 1, shape_of(self.model.words), self.team.size, home)
+        found, taken = shortest(self.model, self.team, int(home[0]), level, self._interrupted)
+        self.peak = max(self.peak, sum(tally.bytes for tally in self.team.tallies()) + taken)
         return found
 
     def _violating_state(self, level: int) -> bool:
         """Whether a state of `level`, which may not have been expanded yet, is itself a violation."""
-        first = sum(self.levels[:level])
-        end = first + self.levels[level] if level < len(self.levels) else self.store.count
-        found = False
-        while first < end and not found:
-            self._interrupted()
-            n = min(self.expander.batch, end - first)
-            _, events = self.expander.run(*self.store.rows(first, n), n)
-            found = any(
-                label >> 16 & 0xFFFF == STATE_EVENT and code not in self.model.bounds
-                for label, code in self.expander.events[:events].tolist()
-            )
-            first += n
-        return found
+        self.team.each("retrace", level)
+        return any(self.team.each("follow", "has_violating_state"))
 
     def _interrupted(self) -> None:
         if self.interrupt.seen:
             raise KeyboardInterrupt
 
+    # -- the end -------------------------------------------------------------------------------
+
     def _outcome(self, stop: Stop, violation: Violation | None) -> Outcome:
-        store, coverage = self.store, self.expander.coverage[: self.model.coverage]
+        model, tallies = self.model, self.team.tallies()
+        evidence = self.team.each("evidence") if self.evidence is None else self.evidence
+        stored = sum(tally.states for tally in tallies)
+        states = min(stored, self.limits.max_states or stored)
         levels = list(self.levels)
-        if store.count > sum(levels):
-            levels.append(store.count - sum(levels))
-        counted = {code: int(n) for code, n in enumerate(self.counts) if n}
-        codes = {code: n for code, n in counted.items() if code not in self.model.bounds}
+        if states > sum(levels):
+            levels.append(states - sum(levels))
+        coverage = np.bitwise_or.reduce([e.coverage for e in evidence])[: model.coverage]
+        counted: Counter[int] = sum((Counter(e.counts) for e in evidence), Counter())
+        codes = {code: n for code, n in sorted(counted.items()) if code not in model.bounds}
         return Outcome(
             stop=stop,
-            states=store.count,
-            transitions=self.transitions,
+            states=states,
+            transitions=sum(e.transitions for e in evidence),
             depth=max(0, len(levels) - 1),
             levels=levels,
             seconds=time.monotonic() - self.start,
-            peak_bytes=max(self.peak, store.bytes + self.expander.bytes),
+            peak_bytes=max(self.peak, sum(tally.bytes for tally in tallies)),
             coverage=coverage,
-            unseen=frozenset(place for place in self.model.witnesses if not coverage[place]),
-            bounds={code: n for code, n in counted.items() if code in self.model.bounds},
+            unseen=frozenset(place for place in model.witnesses if not coverage[place]),
+            bounds={code: n for code, n in sorted(counted.items()) if code in model.bounds},
             codes=codes,
             events=sum(codes.values()),
             violation=violation,

@@ -1,4 +1,4 @@
-"""The schedule of a violation, rebuilt without stored parents.
+"""A shortest schedule to a violation, rebuilt without stored parents.
 
 The levels of the breadth-first search are expanded once more, from the violating one back to the initial
 state, keeping only edges into states known to lead to the violation: the way symbolic model checkers walk
@@ -6,12 +6,13 @@ back through their onion rings (Clarke, Grumberg, McMillan and Zhao, "Efficient 
 Counterexamples and Witnesses in Symbolic Model Checking", DAC 1995). Departure: all states on some shortest
 schedule are kept, with the fewest context switches that are left from there; a dynamic programme over
 (state, last thread). Whatever thread ran last, the cost from a state is the least one or that plus one, so a
-number and a set of threads per state hold it (`kernels.relax`).
+number and a set of threads per state hold it (`routing.relax`).
 
 Of all schedules of least length, then least switches, the canonical one is taken: at each step the
-smallest (thread, choice), at the end the smallest (thread, choice, code). A level in which a state itself is
-violating (an event of STATE_EVENT) ends there; violating steps from the same level are one step longer. A
-violating state of the next level is as short as a violating step of this one: `search` compares the two.
+smallest (thread, choice), at the end the smallest (thread, choice, code). Neither depends on the order of
+the states, nor on which shard has them. A level in which a state itself is violating (an event of
+STATE_EVENT) ends there; violating steps from the same level are one step longer. A violating state of the
+next level is as short as a violating step of this one: `search` compares the two.
 
 A schedule of more than 65,534 switches is still a shortest one, perhaps not with the fewest switches; the
 same holds for more than 64 threads.
@@ -21,121 +22,51 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from lastput.engine import kernels
-from lastput.engine.expander import Expander
-from lastput.engine.memory import reserve
 from lastput.engine.model import STATE_EVENT, NativeModel
 from lastput.engine.outcome import Violation
-from lastput.engine.store import Store
-
-_FEW_THREADS = 16
-
-
-def spare_bytes(threads: int) -> int:
-    """Bytes per state that `shortest` may take."""
-    return 2 + (2 if threads <= _FEW_THREADS else 8)
+from lastput.engine.team import Team
+from lastput.engine.trail import mask_bits
 
 
 def shortest(
-    model: NativeModel,
-    store: Store,
-    expander: Expander,
-    levels: list[int],
-    check: Callable[[], None],
+    model: NativeModel, team: Team, start: int, level: int, check: Callable[[], None]
 ) -> tuple[Violation, int]:
-    """Schedule of the best violation in the last of `levels`, and the bytes it took to find it.
+    """Schedule of the best violation in `level`, whose violations are not bounds, and the bytes it took.
 
-    `levels` are the sizes of the levels up to the violating one, whose violations are not bounds. `check`
-    is called between batches and may raise."""
-    return _Shortest(model, store, expander, levels, check).run()
+    `start` is the shard that has the initial state. `check` is called between rounds and may raise."""
+    return _Shortest(model, team, start, level, check).run()
 
 
 class _Shortest:
     def __init__(
-        self,
-        model: NativeModel,
-        store: Store,
-        expander: Expander,
-        levels: list[int],
-        check: Callable[[], None],
+        self, model: NativeModel, team: Team, start: int, level: int, check: Callable[[], None]
     ) -> None:
-        self.model, self.store, self.expander, self.check = model, store, expander, check
-        self.starts = np.concatenate(([0], np.cumsum(levels))).tolist()
-        states = self.starts[-1]
-        mask: type[np.unsignedinteger[Any]] = np.uint16 if model.threads <= _FEW_THREADS else np.uint64
-        # Zero (no way to the violation) where never written, and there it takes no memory.
-        self.costs: npt.NDArray[Any] = reserve(states * 2, np.uint16, huge=False)
-        self.threads: npt.NDArray[Any] = reserve(states * np.dtype(mask).itemsize, mask, huge=False)
-        self.found = np.zeros(expander.batch * model.max_successors, np.int64)
-        self.bounds = np.array(sorted(model.bounds), np.uint64)
+        self.model, self.team, self.start, self.level, self.check = model, team, start, level, check
+        self.words = model.words
+        self.top = mask_bits(model.threads) - 1
 
     def run(self) -> tuple[Violation, int]:
-        last = len(self.starts) - 2
-        self._mark(last)
-        for level in range(last - 1, -1, -1):
-            self._back(level)
-        taken = int(self.costs.nbytes + self.threads.nbytes + self.found.nbytes)
-        return self._walk(last), taken
-
-    def _batches(self, level: int) -> Any:
-        """Expand a level; yields first state, number of successors, number of events of each batch."""
-        end = self.starts[level + 1]
-        for first in range(self.starts[level], end, self.expander.batch):
+        team = self.team
+        team.each("retrace", self.level)
+        self.by_state = any(team.each("follow", "mark"))
+        team.each("follow", "settle", self.by_state)
+        for level in range(self.level - 1, -1, -1):
+            team.each("follow", "open", level)
             self.check()
-            n = min(self.expander.batch, end - first)
-            yield first, *self.expander.run(*self.store.rows(first, n), n)
+            while any(team.ask("ask", "answer", "take")):
+                self.check()
+        return self._walk(), sum(team.each("follow", "size"))
 
-    def _violations(self, events: int) -> npt.NDArray[np.uint64]:
-        """The events of the last expansion that are not bounds: rows of label, code."""
-        rows = self.expander.events[:events]
-        return rows[~np.isin(rows[:, 1], self.bounds)]
-
-    def _mark(self, level: int) -> None:
-        """Give cost to the violating states and steps: only to the states, if there are any."""
-        everyone = np.iinfo(self.threads.dtype).max
-        top = 8 * self.threads.itemsize - 1
-        for first, _, events in self._batches(level):
-            rows = self._violations(events)
-            states = first + (rows[:, 0] >> np.uint64(32)).astype(np.int64)
-            threads = _threads(rows[:, 0])
-            of_state = threads == STATE_EVENT
-            bits = (np.uint64(1) << np.minimum(threads, top).astype(np.uint64)).astype(self.threads.dtype)
-            # 1 marks a violating state, 2 a violating step; settled below.
-            self.costs[states[~of_state]] = np.maximum(self.costs[states[~of_state]], 2)
-            np.bitwise_or.at(self.threads, states[~of_state], bits[~of_state])
-            self.costs[states[of_state]] = 1
-            self.threads[states[of_state]] = everyone
-        part = self.costs[self.starts[level] : self.starts[level + 1]]
-        self.by_state = bool((part == 1).any())
-        if self.by_state:
-            part[part == 2] = 0
-        else:
-            part[part == 2] = 1
-
-    def _back(self, level: int) -> None:
-        """Carry the costs of the next level into this one."""
-        low, high = self.starts[level + 1 : level + 3]
-        for first, n, _ in self._batches(level):
-            self.store.find(self.expander.rows, n, self.found)
-            kernels.relax(
-                self.found, self.expander.labels, n, first, low, high, self.costs, self.threads
-            )  # fmt: skip
-
-    def _walk(self, last: int) -> Violation:
+    def _walk(self) -> Violation:
         """From the initial state along the cheapest steps, smallest (thread, choice) first."""
         schedule: list[tuple[int, int]] = []
-        state = 0
-        for level in range(last):
-            thread, choice, state = self._step(state, level, _last(schedule))
+        place = self.start, 0
+        for level in range(self.level):
+            thread, choice, place = self._step(place, level, _last(schedule))
             schedule.append((thread, choice))
-        _, n_events = self.expander.run(*self.store.rows(state, 1), 1)
         label, code = min(
-            (tuple(map(int, row)) for row in self._violations(n_events) if self._final(int(row[0]))),
+            (found for found in self._ask(place, "broken") if self._final(found[0])),
             key=lambda event: (self._switch(_last(schedule), _thread(event[0])), event),
         )
         thread, choice = _thread(label), label & 0xFFFF
@@ -151,26 +82,31 @@ class _Shortest:
             switches=switches,
         )
 
-    def _step(self, state: int, level: int, before: int | None) -> tuple[int, int, int]:
+    def _ask(self, place: tuple[int, int], name: str) -> list[tuple[int, int]]:
+        shard, state = place
+        found: list[tuple[int, int]] = self.team.one(shard, "follow", name, state)
+        return found
+
+    def _step(
+        self, place: tuple[int, int], level: int, before: int | None
+    ) -> tuple[int, int, tuple[int, int]]:
         """Thread, choice and target of the best step from a state that leads to the violation."""
-        n, _ = self.expander.run(*self.store.rows(state, 1), 1)
-        self.store.find(self.expander.rows, n, self.found)
-        low, high = self.starts[level + 1 : level + 3]
-        best: tuple[int, int, int, int] | None = None
-        for label, to in zip(self.expander.labels[:n].tolist(), self.found[:n].tolist(), strict=True):
-            if not low <= to < high or self.costs[to] == 0:
+        shard, state = place
+        self.team.each("follow", "open", level)
+        labels, owners, rows = self.team.one(shard, "follow", "steps", state)
+        best: tuple[int, int, int, tuple[int, int]] | None = None
+        for i, (label, owner) in enumerate(zip(labels, owners, strict=True)):
+            row = rows[i * self.words : (i + 1) * self.words]
+            to, cost, threads = self.team.one(owner, "follow", "locate", row)
+            if cost == 0:
                 continue
             thread = _thread(label)
-            cost = self._switch(before, thread) + self._cost(to, thread)
-            best = min(best or (cost, thread, label & 0xFFFF, to), (cost, thread, label & 0xFFFF, to))
+            free = threads >> min(thread, self.top) & 1
+            total = self._switch(before, thread) + cost - 1 + (not free)
+            found = (total, thread, label & 0xFFFF, (owner, to))
+            best = min(best or found, found)
         assert best is not None, "a marked state has a way to the violation"
         return best[1:]
-
-    def _cost(self, state: int, thread: int) -> int:
-        """Switches from a marked state on, when `thread` was the last to run."""
-        top = 8 * self.threads.itemsize - 1
-        free = int(self.threads[state]) >> min(thread, top) & 1
-        return int(self.costs[state]) - 1 + (not free)
 
     def _final(self, label: int) -> bool:
         return (_thread(label) == STATE_EVENT) == self.by_state
@@ -186,7 +122,3 @@ def _last(schedule: list[tuple[int, int]]) -> int | None:
 
 def _thread(label: int) -> int:
     return label >> 16 & 0xFFFF
-
-
-def _threads(labels: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-    return ((labels >> np.uint64(16)) & np.uint64(0xFFFF)).astype(np.int64)

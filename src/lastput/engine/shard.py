@@ -1,0 +1,231 @@
+"""One owner's part of the state space: its states, and their expansion.
+
+Every state belongs to one shard (`routing.owner`), which alone stores and expands it. With one shard that is
+all of them, and nothing is dealt out. Whoever runs several of them (`team`) takes care that all shards are in
+the same level: `begin` it everywhere; `expand` a part of it everywhere; `absorb` everywhere what the others'
+expansion led to; and so on until nothing of the level is left. A shard never waits and never asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lastput.engine import routing
+from lastput.engine.expander import Expander
+from lastput.engine.model import NativeModel
+from lastput.engine.native import shape_of
+from lastput.engine.store import Store
+from lastput.engine.trail import Trail, spare_bytes
+
+Rows = npt.NDArray[np.uint64]
+"""Packed states, one after the other."""
+
+_BATCH_BYTES = 1 << 19
+"""What the buffers of a batch should take: its successors are read again from the second-level cache."""
+_MOST_BATCH, _LEAST_BATCH = 4096, 256
+_FILTER_BYTES = 1 << 17
+_BOX_BYTES = 1 << 22
+"""What a box for another shard should hold before it is sent."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How far a shard is."""
+
+    states: int
+    transitions: int
+    left: int
+    """States of the level that are not expanded yet."""
+    bytes: int
+    full: bool
+    """A state could not be stored."""
+    violating: bool
+    """A rule was broken in this level."""
+    sent: int
+    """States dealt out to other shards so far."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a shard saw on its way, besides states."""
+
+    transitions: int
+    counts: dict[int, int]
+    """Events by code."""
+    coverage: npt.NDArray[np.uint8]
+
+
+def batch_of(model: NativeModel, budget: int) -> int:
+    """States to expand at once."""
+    per_state = max(1, model.max_successors * (model.words + 1) * 8)
+    good = max(_LEAST_BATCH, min(_MOST_BATCH, _BATCH_BYTES // per_state))
+    return max(1, min(good, budget // 8 // per_state))
+
+
+class Shard:
+    """Shard `number` of `of`, within `budget` bytes. `halt` is asked between batches whether to pause."""
+
+    def __init__(
+        self,
+        model: NativeModel,
+        *,
+        budget: int,
+        number: int = 0,
+        of: int = 1,
+        max_states: int | None = None,
+        batch: int | None = None,
+        halt: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.model, self.number, self.of, self.halt = model, number, of, halt
+        self.expander = Expander(model, batch_of(model, budget) if batch is None else batch)
+        self.shape = shape_of(model.words)
+        self._bits = max(1, (min(_FILTER_BYTES, budget // 16) // (8 * model.words)).bit_length() - 1)
+        # Filled with a state that is known to be stored.
+        self._recent = np.tile(model.initial, 1 << self._bits)
+        widest = self.expander.batch * model.max_successors
+        self._room = max(widest, _BOX_BYTES // (8 * model.words)) if of > 1 else 0
+        self._boxes = np.empty(of * self._room * model.words, np.uint64)
+        self._filled = np.zeros(of, np.int64)
+        own = self.expander.bytes + self.expander.labels.nbytes + self._recent.nbytes + self._boxes.nbytes
+        self.store = Store(
+            model.words, max(0, budget - own), spare=spare_bytes(model.threads), max_states=max_states
+        )
+        self.levels: list[int] = []
+        """Own states of each level that was begun."""
+        self.next = self.end = 0
+        self.transitions = self.sent = 0
+        self.counts: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+        self.full = self.violating = False
+        self.trail: Trail | None = None
+
+    # -- the way forward -----------------------------------------------------------------------
+
+    def plant(self, rows: Rows) -> None:
+        """Store states of the level that comes next."""
+        self.full |= not self.store.add(rows, len(rows) // self.model.words)
+
+    def begin(self) -> int:
+        """Begin the next level: the states stored since the last one was begun. Returns how many."""
+        self.next, self.end = sum(self.levels), self.store.count
+        self.levels.append(self.end - self.next)
+        self.violating = False
+        return self.levels[-1]
+
+    def expand(self, most: int) -> list[Rows]:
+        """Expand up to `most` states of the level; store what is one's own.
+
+        Returns what belongs to others, an array for each shard, valid until the next call."""
+        self._filled[:] = 0
+        last = min(self.end, self.next + most)
+        while self.next < last and not self._box_is_full() and not self.halt():
+            n = min(self.expander.batch, last - self.next)
+            successors, events = self.expander.run(*self.store.rows(self.next, n), n)
+            self.next += n
+            self.transitions += successors
+            if events:
+                self._events(self.expander.events[:events, 1])
+            self._keep_or_deal(successors)
+        return [self._box(number) for number in range(self.of)] if self.of > 1 else []
+
+    def absorb(self, parts: Sequence[Rows]) -> Tally:
+        """Store what other shards' expansion led to."""
+        for rows in parts:
+            if len(rows) and not self.full:
+                self.plant(rows)
+        return self.tally()
+
+    def tally(self) -> Tally:
+        """How far the shard is."""
+        return Tally(
+            states=self.store.count,
+            transitions=self.transitions,
+            left=self.end - self.next,
+            bytes=self.bytes,
+            full=self.full,
+            violating=self.violating,
+            sent=self.sent,
+        )
+
+    def evidence(self) -> Evidence:
+        """What was seen on the way."""
+        counts = {code: int(n) for code, n in enumerate(self.counts) if n}
+        return Evidence(self.transitions, counts, self.expander.coverage.copy())
+
+    def stop(self) -> str:
+        """Why there is no more room."""
+        return self.store.stop
+
+    @property
+    def bytes(self) -> int:
+        """Bytes taken by states, index and buffers."""
+        used = int(self._boxes.nbytes if self.of > 1 else 0)
+        return self.store.bytes + self.expander.bytes + self._recent.nbytes + used
+
+    def _keep_or_deal(self, successors: int) -> None:
+        rows = self.expander.rows
+        if self.full and self.of == 1:
+            return
+        kept = routing.distil(rows, successors, self._recent, self._bits, self.shape)
+        if self.of > 1:
+            routing.deal(rows, kept, self.shape, self.of, self._boxes, self._room, self._filled)
+            kept = int(self._filled[self.number])
+            rows = self._box(self.number)
+            self._filled[self.number] = 0
+        if not self.full:
+            self.full = not self.store.add(rows, kept)
+
+    def _box(self, number: int) -> Rows:
+        first = number * self._room * self.model.words
+        return self._boxes[first : first + int(self._filled[number]) * self.model.words]
+
+    def _box_is_full(self) -> bool:
+        """Whether the successors of a batch may not fit into a box any more."""
+        if self.of == 1:
+            return False
+        return int(self._filled.max()) + self.expander.batch * self.model.max_successors > self._room
+
+    def _events(self, codes: npt.NDArray[np.uint64]) -> None:
+        counts = np.bincount(codes.astype(np.int64), minlength=len(self.counts))
+        counts[: len(self.counts)] += self.counts
+        self.counts = counts
+        if not self.violating:
+            self.violating = any(int(code) not in self.model.bounds for code in np.unique(codes))
+
+    # -- moving house --------------------------------------------------------------------------
+
+    def parts(self, first: int, n: int, of: int) -> list[Rows]:
+        """The states first..first+n, dealt out to `of` shards."""
+        words = self.model.words
+        states, start = self.store.rows(first, n)
+        rows = states[start * words : (start + n) * words]
+        boxes, filled = np.empty(of * n * words, np.uint64), np.zeros(of, np.int64)
+        routing.deal(rows, n, self.shape, of, boxes, n, filled)
+        return [boxes[o * n * words : (o * n + int(filled[o])) * words] for o in range(of)]
+
+    def inherit(self, evidence: Evidence) -> None:
+        """Go on from what another shard saw."""
+        self.transitions += evidence.transitions
+        self.expander.coverage |= evidence.coverage
+        counts = np.zeros(max(len(self.counts), 1 + max(evidence.counts, default=-1)), np.int64)
+        counts[: len(self.counts)] = self.counts
+        for code, n in evidence.counts.items():
+            counts[code] += n
+        self.counts = counts
+
+    # -- the way back --------------------------------------------------------------------------
+
+    def retrace(self, level: int) -> None:
+        """Start a trail back from `level`."""
+        starts = [0, *np.cumsum(self.levels).tolist(), self.store.count]
+        self.trail = Trail(
+            self.model, self.store, self.expander, starts[: level + 2], self.number, self.of, self.halt
+        )
+
+    def follow(self, name: str, *arguments: Any) -> Any:
+        """Ask the trail."""
+        return getattr(self.trail, name)(*arguments)

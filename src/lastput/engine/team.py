@@ -1,0 +1,124 @@
+"""All shards of a search, wherever they run, and what passes between them.
+
+A round is two calls: every shard gives a part to every other, every shard takes the parts meant for it.
+Nobody takes before all have given, nobody gives again before all have taken. So the shards' states are in
+the same order in every run, whatever the threads' speed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, Protocol
+
+from lastput.engine.shard import Shard, Tally
+
+
+class Team(Protocol):
+    """Shards that are told what to do all together. A name is that of a method of `Shard`."""
+
+    @property
+    def size(self) -> int:
+        """Number of shards."""
+        ...
+
+    def one(self, number: int, name: str, *arguments: Any) -> Any:
+        """Call one shard."""
+        ...
+
+    def each(self, name: str, *arguments: Any) -> list[Any]:
+        """Call every shard, with the same arguments."""
+        ...
+
+    def deal(self, name: str, parts: list[Any]) -> list[Any]:
+        """Call shard i with parts[i]."""
+        ...
+
+    def pass_on(self, give: str, take: str, *arguments: Any) -> list[Any]:
+        """Every shard's give(*arguments) is a list with a part for each shard; take(list of parts)."""
+        ...
+
+    def ask(self, give: str, answer: str, take: str) -> list[Any]:
+        """Like `pass_on`, by way of the trails; what `answer` makes of each part goes back, to `take`."""
+        ...
+
+    def tallies(self) -> list[Tally]:
+        """How far the shards are, as far as that is known; may be called at any time."""
+        ...
+
+    def close(self) -> None:
+        """End what was started for it."""
+        ...
+
+
+class Threads:
+    """Shards in this process, a thread for each; the caller's own thread runs the first."""
+
+    def __init__(self, shards: list[Shard]) -> None:
+        self.shards = shards
+        self._pool = ThreadPoolExecutor(len(shards) - 1, "shard") if len(shards) > 1 else None
+
+    @property
+    def size(self) -> int:
+        return len(self.shards)
+
+    def one(self, number: int, name: str, *arguments: Any) -> Any:
+        return getattr(self.shards[number], name)(*arguments)
+
+    def each(self, name: str, *arguments: Any) -> list[Any]:
+        return self._together([_call(shard, name, arguments) for shard in self.shards])
+
+    def deal(self, name: str, parts: list[Any]) -> list[Any]:
+        return self._together([_call(s, name, (p,)) for s, p in zip(self.shards, parts, strict=True)])
+
+    def pass_on(self, give: str, take: str, *arguments: Any) -> list[Any]:
+        given = self.each(give, *arguments)
+        return self.deal(take, [list(parts) for parts in zip(*given, strict=True)] or [[]])
+
+    def ask(self, give: str, answer: str, take: str) -> list[Any]:
+        asked = self.each("follow", give)
+        answers = self._follow(answer, [list(parts) for parts in zip(*asked, strict=True)])
+        return self._follow(take, [list(parts) for parts in zip(*answers, strict=True)])
+
+    def tallies(self) -> list[Tally]:
+        return [shard.tally() for shard in self.shards]
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def _follow(self, name: str, parts: list[Any]) -> list[Any]:
+        calls = [_call(s, "follow", (name, p)) for s, p in zip(self.shards, parts, strict=True)]
+        return self._together(calls)
+
+    def _together(self, calls: list[Callable[[], Any]]) -> list[Any]:
+        """Make the calls at the same time; all are over when this returns or raises."""
+        if self._pool is None:
+            return [call() for call in calls]
+        others: list[Future[Any]] = [self._pool.submit(call) for call in calls[1:]]
+        try:
+            first = calls[0]()
+        finally:
+            wait(others)
+        return [first, *(other.result() for other in others)]
+
+
+def _call(shard: Shard, name: str, arguments: tuple[Any, ...]) -> Callable[[], Any]:
+    return lambda: getattr(shard, name)(*arguments)
+
+
+_MOVED = 1 << 16
+"""States that are moved at once."""
+
+
+def move(old: Threads, new: Team) -> None:
+    """Give the states of the only shard of `old`, and what it saw, to the shards of `new`, level by level."""
+    shard = old.shards[0]
+    first = 0
+    for size in [*shard.levels, shard.store.count - sum(shard.levels)]:
+        for start in range(first, first + size, _MOVED):
+            new.deal("plant", shard.parts(start, min(_MOVED, first + size - start), new.size))
+        first += size
+        if first < shard.store.count:
+            new.each("begin")
+    new.one(0, "inherit", shard.evidence())

@@ -1,0 +1,238 @@
+"""Any number of shards: the same counts, coverage, events and counterexample as a plain search."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from lastput.engine import routing
+from lastput.engine.native import shape_of
+from lastput.engine.search import Limits, Outcome, Progress, search
+from lastput.engine.shard import Shard
+from lastput.engine.team import Threads, move
+
+from .test_limits import ENDLESS, consistent
+from .test_search import agree
+from .test_store import rows_of
+from .toys import graph, grid, plain
+
+CORES = [1, 2, 3, 7]
+
+
+@pytest.mark.parametrize("cores", CORES)
+@pytest.mark.parametrize("words", [1, 2, 5])
+def test_complete_graphs(cores: int, words: int) -> None:
+    for seed in range(2):
+        model = graph(seed, nodes=3000, words=words)
+        agree(search(model, cores=cores, spread=1), plain(model))
+
+
+@pytest.mark.parametrize("cores", CORES)
+@pytest.mark.parametrize("spread", [1, 50])
+@pytest.mark.parametrize("events", [(3, 0), (2, 2), (0, 60)])
+def test_violations_are_the_same(cores: int, spread: int, events: tuple[int, int]) -> None:
+    """Spread at the first level, and in the middle."""
+    for seed in range(5):
+        model = graph(seed, 400, state_events=events[0], step_events=events[1])
+        outcome = search(model, cores=cores, spread=spread, batch=7)
+        agree(outcome, plain(model))
+
+
+@pytest.mark.parametrize("cores", CORES)
+def test_keep_going(cores: int) -> None:
+    for seed in range(4):
+        model = graph(seed, 1000, state_events=3, step_events=3)
+        outcome = search(model, keep_going=True, cores=cores, spread=1, batch=16)
+        assert outcome.stop == "complete"
+        agree(outcome, plain(model, keep_going=True))
+
+
+@pytest.mark.parametrize("threads", [1, 17, 40])
+def test_numbers_of_threads(threads: int) -> None:
+    for seed in range(4):
+        model = graph(seed, 2000, words=1, threads=threads, choices=4, step_events=1)
+        agree(search(model, cores=3, spread=1), plain(model))
+
+
+@pytest.mark.parametrize("cores", CORES)
+def test_a_million_states(cores: int) -> None:
+    outcome = search(grid(31), keep_going=True, cores=cores, spread=1000)
+    assert (outcome.stop, outcome.states, outcome.transitions) == ("complete", 32**4, 4 * 31 * 32**3)
+    assert outcome.levels == np.rint(np.poly1d([1] * 32) ** 4).astype(int).tolist()
+    assert outcome.violation is not None
+    assert outcome.violation.schedule == [(t, 0) for t in range(4) for _ in range(31)]
+
+
+@pytest.mark.parametrize("cores", CORES)
+@pytest.mark.parametrize("most", [1, 2, 100, 5000])
+def test_max_states_is_exact(cores: int, most: int) -> None:
+    """The same states and transitions, whatever the shards."""
+    outcome = search(grid(ENDLESS), limits=Limits(max_states=most), cores=cores, spread=1)
+    alone = search(grid(ENDLESS), limits=Limits(max_states=most))
+    assert (outcome.stop, outcome.states) == ("max-states", most)
+    assert (outcome.levels, outcome.transitions) == (alone.levels, alone.transitions)
+    consistent(outcome)
+
+
+@pytest.mark.parametrize("cores", CORES)
+def test_as_many_states_as_allowed_is_complete(cores: int) -> None:
+    for most, stop in ((256, "complete"), (255, "max-states")):
+        limits = Limits(max_states=most)
+        assert search(grid(3), keep_going=True, limits=limits, cores=cores, spread=1).stop == stop
+
+
+@pytest.mark.parametrize("cores", CORES)
+def test_violation_in_the_level_that_hits_the_limit(cores: int) -> None:
+    both = 0
+    for seed in range(16):
+        model = graph(seed, 400, step_events=2)
+        expected = plain(model)
+        if expected.best is None or len(expected.levels) < 3:
+            continue
+        limits = Limits(max_states=sum(expected.levels) - 1)
+        outcome = search(model, limits=limits, cores=cores, spread=1)
+        assert outcome.stop == "violation"
+        assert outcome.violation is not None
+        assert outcome.violation.schedule == list(expected.best[1])
+        both += 1
+    assert both > 3
+
+
+@pytest.mark.parametrize("memory", [10_000_000, 100_000_000])
+def test_max_memory(memory: int) -> None:
+    outcomes = [search(grid(ENDLESS), limits=Limits(max_memory=memory), cores=2) for _ in range(2)]
+    for outcome in outcomes:
+        assert outcome.stop == "max-memory"
+        assert outcome.states > memory // 100
+        assert outcome.peak_bytes <= memory
+        consistent(outcome)
+    assert outcomes[0].levels == outcomes[1].levels
+
+
+def test_timeout() -> None:
+    outcome = search(grid(ENDLESS), limits=Limits(timeout=0.4), cores=3, spread=1)
+    assert outcome.stop == "timeout"
+    assert 0.4 <= outcome.seconds < 2
+    consistent(outcome)
+
+
+def test_progress_comes_in_the_callers_thread() -> None:
+    seen: list[tuple[Progress, int]] = []
+    limits = Limits(timeout=1.0)
+    search(
+        grid(ENDLESS),
+        progress=lambda p: seen.append((p, threading.get_ident())),
+        limits=limits,
+        cores=3,
+        spread=1,
+    )
+    assert {ident for _, ident in seen} == {threading.get_ident()}
+    assert [p.states for p, _ in seen] == sorted(p.states for p, _ in seen)
+
+
+def test_interrupt_from_the_progress_callback() -> None:
+    def press(_: Progress) -> None:
+        raise KeyboardInterrupt
+
+    before = threading.active_count()
+    outcome = search(grid(ENDLESS), progress=press, limits=Limits(timeout=20), cores=3, spread=1)
+    assert outcome.stop == "interrupt"
+    consistent(outcome)
+    assert threading.active_count() == before
+
+
+def test_an_error_in_one_shard_ends_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    absorb = Shard.absorb
+
+    def fail(self: Shard, parts: list) -> object:
+        if self.number == 2 and len(self.levels) > 5:
+            raise RuntimeError("one shard")
+        return absorb(self, parts)
+
+    monkeypatch.setattr(Shard, "absorb", fail)
+    with pytest.raises(RuntimeError, match="one shard"):
+        search(grid(ENDLESS), cores=3, spread=1)
+
+
+def test_cores_below_one_are_refused() -> None:
+    with pytest.raises(ValueError, match="cores"):
+        search(grid(1), cores=0)
+
+
+# -- what it is made of ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [1, 2, 3, 9])
+@pytest.mark.parametrize("owners", [2, 3, 16])
+def test_owners_have_equal_parts(words: int, owners: int) -> None:
+    """Also among states that share the index's home, whose hash begins with the same bits."""
+    n = 40_000
+    rows = rows_of(n, words)
+    found = np.zeros(n, np.int64)
+    routing.owners_of(rows, n, shape_of(words), owners, found)
+    counts = np.bincount(found, minlength=owners)
+    assert len(counts) == owners
+    # Six standard deviations of a binomial distribution.
+    assert (abs(counts - n / owners) < 6 * (n / owners) ** 0.5).all()
+
+
+@pytest.mark.parametrize("words", [1, 2, 4])
+def test_the_filter_drops_only_what_was_there(words: int) -> None:
+    """With so few places that states drive each other out all the time."""
+    rng = np.random.default_rng(words)
+    table = rows_of(300, words).reshape(300, words)
+    picked = table[rng.integers(0, 300, 20_000)]
+    recent = np.tile(table[0], 16)
+    kept = []
+    for part in np.split(picked, 40):
+        rows = part.reshape(-1).copy()
+        n = routing.distil(rows, len(part), recent, 4, shape_of(words))
+        kept += [tuple(row) for row in rows[: n * words].reshape(n, words).tolist()]
+    assert len(kept) < len(picked)
+    seen = {tuple(table[0].tolist())}
+    left = iter(kept)
+    following = next(left, None)
+    for row in map(tuple, picked.tolist()):
+        if row == following:
+            following = next(left, None)
+        else:
+            assert row in seen
+        seen.add(row)
+    assert following is None
+
+
+def test_moving_keeps_levels_apart() -> None:
+    model = graph(3, nodes=2000)
+    one = Shard(model, budget=1 << 28)
+    one.plant(model.initial)
+    for _ in range(4):
+        one.begin()
+        one.expand(1 << 40)
+    team = Threads([Shard(model, budget=1 << 28, number=i, of=3) for i in range(3)])
+    move(Threads([one]), team)
+    levels = [sum(sizes) for sizes in zip(*(shard.levels for shard in team.shards), strict=True)]
+    assert levels == one.levels
+    assert sum(shard.store.count for shard in team.shards) == one.store.count
+    assert sum(shard.transitions for shard in team.shards) == one.transitions
+    team.close()
+
+
+def outcome_of(cores: int) -> Outcome:
+    return search(graph(5, nodes=30_000), cores=cores, spread=1, batch=64)
+
+
+def test_the_same_run_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that dawdle change nothing."""
+    expected = outcome_of(1)
+    expand = Shard.expand
+
+    def dawdle(self: Shard, most: int) -> list:
+        time.sleep(0.002 * self.number)
+        return expand(self, most)
+
+    monkeypatch.setattr(Shard, "expand", dawdle)
+    found = outcome_of(3)
+    assert (found.levels, found.transitions) == (expected.levels, expected.transitions)
