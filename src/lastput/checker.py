@@ -107,7 +107,7 @@ def check_world(
         _prepare(native)
     compiling = time.perf_counter() - began
     say(f"searching {world.scenario.name}, variant {world.variant}")
-    outcome = None if native.start_event is not None else _search(native, limits, progress)
+    outcome = None if native.start_event is not None else _search(native, limits, progress, plan)
     result = _describe(world, native, outcome, limits)
     found = _violation(world, native, outcome)
     if world.goals:
@@ -153,10 +153,13 @@ def _prepare(native: Compiled) -> None:
     prepare(native.native.words)
 
 
-def _search(native: Compiled, limits: Limits, progress: Callable[[Progress], None] | None) -> Outcome:
+def _search(
+    native: Compiled, limits: Limits, progress: Callable[[Progress], None] | None, plan: Plan
+) -> Outcome:
     from lastput.engine import search
 
-    return search.search(native.native, limits=_engine_limits(limits), progress=progress)
+    bounds = _engine_limits(limits)
+    return search.search(native.native, limits=bounds, progress=progress, cores=plan.cores)
 
 
 def _engine_limits(limits: Limits) -> EngineLimits:

@@ -21,6 +21,13 @@ class Plan:
 
     reduce: frozenset[str] = frozenset()
     """Names of REDUCTIONS to use; none in the reference run."""
+    cores: int = 1
+    """Threads that search, each with its own part of the states, once a level has some ten thousand of them.
+    No result depends on their number."""
+
+    def __post_init__(self) -> None:
+        if self.cores < 1:
+            raise UsageError(f"cores={self.cores}: use a number from 1")
 
 
 def reductions(text: str) -> frozenset[str]:

@@ -58,6 +58,8 @@ def one_line(cli: Cli, *argv: str) -> str:
         (["check", "book.py", "--timeout", "0"], "--timeout"),
         (["check", "book.py", "--timeout", "nan"], "--timeout"),
         (["check", "book.py", "--timeout", "inf"], "--timeout"),
+        (["check", "book.py", "--cores", "0"], "--cores 0: use a number from 1"),
+        (["check", "book.py", "--cores", "two"], "--cores two: use a number from 1"),
         (["check", "book.py", "--save", "no/dir/x.json"], "no directory"),
         (["check", "book.py", "--save", "."], "is a directory"),
         (["check", "book.py", "--save", "book.py"], "--save book.py: is the name of a model"),

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from lastput.engine import routing
+from lastput.engine import search as searching
+from lastput.engine.model import NativeModel
 from lastput.engine.native import shape_of
-from lastput.engine.search import Limits, Outcome, Progress, search
+from lastput.engine.search import Limits, Outcome, Progress
 from lastput.engine.shard import Shard
 from lastput.engine.team import Threads, move
 
@@ -20,6 +24,12 @@ from .test_store import rows_of
 from .toys import graph, grid, plain
 
 CORES = [1, 2, 3, 7]
+SMALL = Limits(max_memory=60 << 20)
+"""So little that no shard takes huge pages: to clear them takes longer than these searches."""
+
+
+def search(model: NativeModel, *, limits: Limits = SMALL, **how: Any) -> Outcome:
+    return searching.search(model, limits=limits, **how)
 
 
 @pytest.mark.parametrize("cores", CORES)
@@ -32,7 +42,7 @@ def test_complete_graphs(cores: int, words: int) -> None:
 
 @pytest.mark.parametrize("cores", CORES)
 @pytest.mark.parametrize("spread", [1, 50])
-@pytest.mark.parametrize("events", [(3, 0), (2, 2), (0, 60)])
+@pytest.mark.parametrize("events", [(3, 0), (9, 9), (0, 60)])
 def test_violations_are_the_same(cores: int, spread: int, events: tuple[int, int]) -> None:
     """Spread at the first level, and in the middle."""
     for seed in range(5):
@@ -59,7 +69,7 @@ def test_numbers_of_threads(threads: int) -> None:
 
 @pytest.mark.parametrize("cores", CORES)
 def test_a_million_states(cores: int) -> None:
-    outcome = search(grid(31), keep_going=True, cores=cores, spread=1000)
+    outcome = search(grid(31), limits=Limits(), keep_going=True, cores=cores, spread=1000)
     assert (outcome.stop, outcome.states, outcome.transitions) == ("complete", 32**4, 4 * 31 * 32**3)
     assert outcome.levels == np.rint(np.poly1d([1] * 32) ** 4).astype(int).tolist()
     assert outcome.violation is not None
@@ -70,8 +80,8 @@ def test_a_million_states(cores: int) -> None:
 @pytest.mark.parametrize("most", [1, 2, 100, 5000])
 def test_max_states_is_exact(cores: int, most: int) -> None:
     """The same states and transitions, whatever the shards."""
-    outcome = search(grid(ENDLESS), limits=Limits(max_states=most), cores=cores, spread=1)
-    alone = search(grid(ENDLESS), limits=Limits(max_states=most))
+    outcome = search(grid(ENDLESS), limits=replace(SMALL, max_states=most), cores=cores, spread=1)
+    alone = search(grid(ENDLESS), limits=replace(SMALL, max_states=most))
     assert (outcome.stop, outcome.states) == ("max-states", most)
     assert (outcome.levels, outcome.transitions) == (alone.levels, alone.transitions)
     consistent(outcome)
@@ -80,7 +90,7 @@ def test_max_states_is_exact(cores: int, most: int) -> None:
 @pytest.mark.parametrize("cores", CORES)
 def test_as_many_states_as_allowed_is_complete(cores: int) -> None:
     for most, stop in ((256, "complete"), (255, "max-states")):
-        limits = Limits(max_states=most)
+        limits = replace(SMALL, max_states=most)
         assert search(grid(3), keep_going=True, limits=limits, cores=cores, spread=1).stop == stop
 
 
@@ -92,7 +102,7 @@ def test_violation_in_the_level_that_hits_the_limit(cores: int) -> None:
         expected = plain(model)
         if expected.best is None or len(expected.levels) < 3:
             continue
-        limits = Limits(max_states=sum(expected.levels) - 1)
+        limits = replace(SMALL, max_states=sum(expected.levels) - 1)
         outcome = search(model, limits=limits, cores=cores, spread=1)
         assert outcome.stop == "violation"
         assert outcome.violation is not None
@@ -110,6 +120,26 @@ def test_max_memory(memory: int) -> None:
         assert outcome.peak_bytes <= memory
         consistent(outcome)
     assert outcomes[0].levels == outcomes[1].levels
+
+
+def test_one_shard_without_room_ends_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    def shard(model: NativeModel, *, budget: int, number: int, **how: Any) -> Shard:
+        return Shard(model, budget=budget // 50 if number == 1 else budget, number=number, **how)
+
+    monkeypatch.setattr(searching, "Shard", shard)
+    outcome = search(grid(ENDLESS), cores=3, spread=1)
+    assert outcome.stop == "max-memory"
+    consistent(outcome)
+
+
+@pytest.mark.parametrize("cores", [2, 3])
+def test_many_rounds_to_a_level(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shards that are done with a level wait for those that are not."""
+    monkeypatch.setattr(searching, "_ROUND", 10)
+    for seed in range(4):
+        model = graph(seed, 1500, state_events=0, step_events=2)
+        outcome = search(model, keep_going=True, cores=cores, spread=1, batch=4)
+        agree(outcome, plain(model, keep_going=True))
 
 
 def test_timeout() -> None:

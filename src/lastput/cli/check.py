@@ -13,6 +13,7 @@ from lastput import target
 from lastput.cli import exits, interrupt, outputs, terminal
 from lastput.cli.limits import count, seconds, size
 from lastput.cli.progress import Live
+from lastput.host import usable_cores
 from lastput.lang.scenario import Scenario
 from lastput.report.json import dumps, worst
 from lastput.report.layout import pasteable
@@ -25,7 +26,9 @@ from lastput.result import Result
 def run(args: argparse.Namespace) -> int:
     """Check, print each result as it comes, and return the exit status of the worst."""
     limits = _limits(args)
-    plan = plans.Plan(reduce=plans.reductions(args.reduce))
+    plan = plans.Plan(
+        reduce=plans.reductions(args.reduce), cores=count("--cores", args.cores) or usable_cores()
+    )
     scenario = target.find(args.target)
     settings = target.settings(args.set)
     asked = _asked(args)

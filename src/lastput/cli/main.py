@@ -214,6 +214,7 @@ def _add_plan(check: Parser) -> None:
     how.add_argument(
         "--reduce", metavar="NAMES", default="none", help="reductions to use: all, none (default), or some"
     )
+    how.add_argument("--cores", metavar="N", help="cores to search with (default: all there are)")
 
 
 def _add_replay(commands: argparse._SubParsersAction[Parser]) -> None:

@@ -45,7 +45,7 @@ class Tally:
     full: bool
     """A state could not be stored."""
     violating: bool
-    """A rule was broken in this level."""
+    """A rule was broken."""
     sent: int
     """States dealt out to other shards so far."""
 
@@ -88,7 +88,8 @@ class Shard:
         # Filled with a state that is known to be stored.
         self._recent = np.tile(model.initial, 1 << self._bits)
         widest = self.expander.batch * model.max_successors
-        self._room = max(widest, _BOX_BYTES // (8 * model.words)) if of > 1 else 0
+        box = min(_BOX_BYTES, budget // 8 // of)
+        self._room = max(widest, box // (8 * model.words)) if of > 1 else 0
         self._boxes = np.empty(of * self._room * model.words, np.uint64)
         self._filled = np.zeros(of, np.int64)
         own = self.expander.bytes + self.expander.labels.nbytes + self._recent.nbytes + self._boxes.nbytes
@@ -113,7 +114,6 @@ class Shard:
         """Begin the next level: the states stored since the last one was begun. Returns how many."""
         self.next, self.end = sum(self.levels), self.store.count
         self.levels.append(self.end - self.next)
-        self.violating = False
         return self.levels[-1]
 
     def expand(self, most: int) -> list[Rows]:

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
-from lastput.host import collect_seldom
+from lastput.host import collect_seldom, usable_cores
 
 
 def cores() -> int:
     """How many processes can work at a time."""
-    return len(os.sched_getaffinity(0))
+    return usable_cores()
 
 
 @contextlib.contextmanager
