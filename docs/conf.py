@@ -33,6 +33,7 @@ PAGES = {
         "explanation/estimates",
         "explanation/hunting",
         "explanation/scaling",
+        "explanation/memory",
         "explanation/warts",
         "how-we-test",
     ],

@@ -104,7 +104,7 @@ def check_world(
     say(f"compiling {world.scenario.name}, variant {world.variant}")
     native = compiled(world, plan)
     if native.start_event is None:
-        _prepare(native)
+        _prepare(native, plan)
     compiling = time.perf_counter() - began
     say(f"searching {world.scenario.name}, variant {world.variant}")
     outcome = None if native.start_event is not None else _search(native, limits, progress, plan)
@@ -146,11 +146,11 @@ def compiled(world: World, plan: Plan = REFERENCE) -> Compiled:
     return compile_world(world, plan.reduce)
 
 
-def _prepare(native: Compiled) -> None:
+def _prepare(native: Compiled, plan: Plan) -> None:
     """Have the search's own code ready, so that compiling it does not count as searching."""
     from lastput.engine.search import prepare
 
-    prepare(native.native.words)
+    prepare(native.native.words, plan.store)
 
 
 def _search(
@@ -158,8 +158,13 @@ def _search(
 ) -> Outcome:
     from lastput.engine import search
 
-    bounds = _engine_limits(limits)
-    return search.search(native.native, limits=bounds, progress=progress, cores=plan.cores)
+    return search.search(
+        native.native,
+        limits=_engine_limits(limits),
+        progress=progress,
+        cores=plan.cores,
+        store=plan.store,
+    )
 
 
 def _engine_limits(limits: Limits) -> EngineLimits:
@@ -184,7 +189,7 @@ def _describe(world: World, native: Compiled, outcome: Outcome | None, limits: L
         result,
         reason=reason,
         counts=Counts(outcome.states, outcome.transitions, outcome.depth),
-        memory=Memory(peak_resident(), outcome.peak_bytes, per_state),
+        memory=Memory(peak_resident(), outcome.peak_bytes, per_state, outcome.store, outcome.tables),
         bounds=bounds,
         coverage=coverage(world, native.places, _coverage(native, outcome)),
     )

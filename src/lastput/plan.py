@@ -15,6 +15,14 @@ REDUCTIONS: dict[str, str] = {}
 """Reductions by name, with what each does in a line."""
 
 
+STORES: dict[str, str] = {
+    "auto": "plain, and compressed when memory is used up",
+    "plain": "whole states",
+    "compressed": "pairs of numbers of equal parts of states, from a million states on",
+}
+"""What keeps the states found, by name."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """How to search."""
@@ -25,7 +33,12 @@ class Plan:
     """Threads that search, each with its own part of the states, once a level has some ten thousand of them.
     No result depends on their number."""
 
+    store: str = "auto"
+    """One of STORES."""
+
     def __post_init__(self) -> None:
+        if self.store not in STORES:
+            raise UsageError(f"no store is called {self.store!r}: use {', '.join(STORES)}")
         if self.cores < 1:
             raise UsageError(f"cores={self.cores}: use a number from 1")
 

@@ -303,11 +303,17 @@ class Seconds:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes. `peak` is the process's largest resident size, `search` that of the search's arrays."""
+    """Bytes. `peak` is the process's largest resident size, `search` that of the search's arrays.
+
+    `store` is what kept the states in the end: plain or compressed; empty where nothing was searched.
+    `tables` are the numbers of different parts of states that a compressed one found.
+    """
 
     peak: int = 0
     search: int = 0
     per_state: float = 0.0
+    store: str = ""
+    tables: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,9 @@ def run(args: argparse.Namespace) -> int:
     """Check, print each result as it comes, and return the exit status of the worst."""
     limits = _limits(args)
     plan = plans.Plan(
-        reduce=plans.reductions(args.reduce), cores=count("--cores", args.cores) or usable_cores()
+        reduce=plans.reductions(args.reduce),
+        cores=count("--cores", args.cores) or usable_cores(),
+        store=args.store,
     )
     scenario = target.find(args.target)
     settings = target.settings(args.set)

@@ -46,7 +46,7 @@ _LAST = np.uint64(0x4B33A62ED433D4A3)
 
 
 @intrinsic
-def _candidates(typingctx, index, line, tag, low):
+def candidates(typingctx, index, line, tag, low):
     """Bit mask of the slots of the cache line that begins at `line` that are empty or have the tag."""
 
     def emit(context, builder, signature, arguments):
@@ -72,7 +72,7 @@ def _spread(builder, value, lanes):
 
 
 @intrinsic
-def _lowest(typingctx, mask):
+def lowest(typingctx, mask):
     """Number of the lowest set bit; the mask is not 0."""
 
     def emit(context, builder, signature, arguments):
@@ -124,24 +124,25 @@ def _approach(rows, begin, end, states, index, bits, keep, shape, hashes, places
         home = h >> shift
         line = home & ~_INSIDE
         start = home & _INSIDE
-        mask = _candidates(index, line, np.uint32(h) & ~low, low)
+        mask = candidates(index, line, np.uint32(h) & ~low, low)
         while mask == np.uint64(0):
             line = (line + _LINE) & wrap
-            mask = _candidates(index, line, np.uint32(h) & ~low, low)
+            mask = candidates(index, line, np.uint32(h) & ~low, low)
         # Bits from `start` on come first, those before it after them.
         ahead = (mask | mask << _LINE) >> start
-        place = line | ((start + _lowest(ahead)) & _INSIDE)
+        place = line | ((start + lowest(ahead)) & _INSIDE)
         places[i] = place
         slot = np.uint64(index[place] & low)
         prefetch(states, (max(slot, _ONE) - _ONE) * words)
 
 
 @native
-def insert(rows, first, n, states, count, limit, index, bits, keep, shape, hashes, places):
+def insert(rows, first, n, states, count, limit, index, bits, keep, shape, hashes, places, numbers):
     """Append the rows first..n that are not among the `count` states yet.
 
     Returns the number of rows dealt with and the new count. Stops before the first new row that would
-    make more than `limit` states."""
+    make more than `limit` states. `numbers[i]` is set to the index of the state that is row i; None: nobody
+    asks (Numba compiles that to nothing)."""
     first, n, count, limit = np.uint64(first), np.uint64(n), np.uint64(count), np.uint64(limit)
     bits, keep = np.uint64(bits), np.uint64(keep)
     words = np.uint64(len(shape))
@@ -162,12 +163,16 @@ def insert(rows, first, n, states, count, limit, index, bits, keep, shape, hashe
                         return np.int64(i), np.int64(count)
                     for w in range(words):
                         states[count * words + w] = rows[i * words + w]
+                    if numbers is not None:
+                        numbers[i] = count
                     count += _ONE
                     index[place] = tag | np.uint32(count)
                     break
                 if slot & ~low == tag:
-                    where = (np.uint64(slot & low) - _ONE) * words
-                    if _equal(rows, i * words, states, where, shape):
+                    state = np.uint64(slot & low) - _ONE
+                    if _equal(rows, i * words, states, state * words, shape):
+                        if numbers is not None:
+                            numbers[i] = state
                         break
                 place = _next(place, hashes[i - begin] >> shift, wrap)
         begin = end

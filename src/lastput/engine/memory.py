@@ -32,6 +32,14 @@ def reserve(size: int, kind: type[np.unsignedinteger[Any]], huge: bool = True) -
     return np.frombuffer(area, kind)
 
 
+def give_back(array: npt.NDArray[Any], first: int) -> None:
+    """Return to the system what an array of `reserve` holds from byte `first` on; it is zeros again."""
+    area = array.base.obj  # type: ignore[union-attr]
+    begin = -(-first // HUGE) * HUGE
+    if begin < len(area):
+        area.madvise(mmap.MADV_DONTNEED, begin, len(area) - begin)
+
+
 def reserve_most(size: int, least: int, kind: type[np.unsignedinteger[Any]], huge: bool) -> npt.NDArray[Any]:
     """As `reserve`, but content with less (never less than `least`) where address space is limited."""
     while True:

@@ -78,5 +78,9 @@ class Outcome:
     """All other events, by code."""
     events: int
     """Their number: violating steps and states."""
+    store: str
+    """What kept the states: plain or compressed."""
+    tables: tuple[int, ...]
+    """Different parts of states in the tables of a compressed store, shard after shard."""
     violation: Violation | None
     """None with events > 0: interrupted, or out of address space, while the schedule was being rebuilt."""

@@ -28,14 +28,13 @@ from types import FrameType
 
 import numpy as np
 
-from lastput.engine import routing
+from lastput.engine import routing, stores
 from lastput.engine.memory import available
 from lastput.engine.model import NativeModel
 from lastput.engine.native import shape_of
 from lastput.engine.outcome import Limits, Outcome, Progress, Stop, Violation
 from lastput.engine.shard import Evidence, Shard, Tally
 from lastput.engine.shortest import shortest
-from lastput.engine.store import Store
 from lastput.engine.team import Team, Threads, move
 
 __all__ = ["Limits", "Outcome", "Progress", "Violation", "prepare", "search"]
@@ -56,6 +55,7 @@ def search(
     batch: int | None = None,
     cores: int = 1,
     spread: int = SPREAD,
+    store: str = "auto",
 ) -> Outcome:
     """Explore `model` until it is complete, violated, at a limit or interrupted (Ctrl-C).
 
@@ -64,23 +64,24 @@ def search(
 
     `keep_going` goes on after violations and explores everything; the violation reported is still of the
     first level that has any. `progress` is called at most every 0.2 s, in the caller's thread. `cores` is the
-    number of shards, and of threads, from the first level of at least `spread` states on. Raises ValueError
-    for a batch or cores below 1, and lets pass what `progress` raises, KeyboardInterrupt excepted."""
+    number of shards, and of threads, from the first level of at least `spread` states on. `store` says what
+    keeps the states (see `stores`); nothing but time and memory depends on it. Raises ValueError for a batch
+    or cores below 1, and lets pass what `progress` raises, KeyboardInterrupt excepted."""
     if cores < 1:
         raise ValueError(f"cores must be at least 1, not {cores}")
-    prepare(model.words)
+    prepare(model.words, store)
     with _Interrupt() as interrupt:
-        return _Search(model, limits or Limits(), keep_going, progress, batch, interrupt, cores, spread).run()
+        return _Search(
+            model, limits or Limits(), keep_going, progress, batch, interrupt, cores, spread, store
+        ).run()
 
 
-def prepare(words: int) -> None:
+def prepare(words: int, store: str = "auto") -> None:
     """Compile the kernels for states of `words` words, or load them from numba's cache."""
-    store = Store(words, 1 << 20)
+    stores.prepare(store, words)
     state, boxes, filled = np.zeros(words, np.uint64), np.zeros(words, np.uint64), np.zeros(1, np.int64)
-    store.add(state, 1)
-    store.rebuild(store.bits + 1)
-    routing.distil(state, 1, np.zeros(16 * words, np.uint64), 4, store.shape)
-    routing.deal(state, 1, store.shape, 1, boxes, 1, filled)
+    routing.distil(state, 1, np.zeros(16 * words, np.uint64), 4, shape_of(words))
+    routing.deal(state, 1, shape_of(words), 1, boxes, 1, filled)
 
 
 class _Interrupt:
@@ -120,9 +121,11 @@ class _Search:
         interrupt: _Interrupt,
         cores: int,
         spread: int,
+        store: str,
     ) -> None:
         self.model, self.limits, self.keep_going, self.progress = model, limits, keep_going, progress
         self.interrupt, self.batch, self.cores, self.spread = interrupt, batch, cores, spread
+        self.store = store
         self.budget = limits.max_memory if limits.max_memory is not None else available() * 8 // 10
         self.team: Team = Threads([self._shard(0, 1)])
         self.levels: list[int] = []
@@ -142,6 +145,7 @@ class _Search:
             max_states=self.limits.max_states,
             batch=self.batch,
             halt=self._halt,
+            store=self.store,
         )
 
     def run(self) -> Outcome:
@@ -302,5 +306,7 @@ class _Search:
             bounds={code: n for code, n in sorted(counted.items()) if code in model.bounds},
             codes=codes,
             events=sum(codes.values()),
+            store="compressed" if any(tally.tables for tally in tallies) else "plain",
+            tables=tuple(n for tally in tallies for n in tally.tables),
             violation=violation,
         )

@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lastput.engine import routing
+from lastput.engine import routing, stores
 from lastput.engine.expander import Expander
 from lastput.engine.model import NativeModel
 from lastput.engine.native import shape_of
-from lastput.engine.store import Store
 from lastput.engine.trail import Trail, spare_bytes
 
 Rows = npt.NDArray[np.uint64]
@@ -48,6 +47,10 @@ class Tally:
     """A rule was broken."""
     sent: int
     """States dealt out to other shards so far."""
+    store: str
+    """What keeps the states by now: plain or compressed."""
+    tables: tuple[int, ...]
+    """Different parts of states, where they are kept in parts."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Shard:
         max_states: int | None = None,
         batch: int | None = None,
         halt: Callable[[], bool] = lambda: False,
+        store: str = "plain",
     ) -> None:
         self.model, self.number, self.of, self.halt = model, number, of, halt
         self.expander = Expander(model, batch_of(model, budget) if batch is None else batch)
@@ -93,8 +97,8 @@ class Shard:
         self._boxes = np.empty(of * self._room * model.words, np.uint64)
         self._filled = np.zeros(of, np.int64)
         own = self.expander.bytes + self.expander.labels.nbytes + self._recent.nbytes + self._boxes.nbytes
-        self.store = Store(
-            model.words, max(0, budget - own), spare=spare_bytes(model.threads), max_states=max_states
+        self.store = stores.make(
+            store, model.words, max(0, budget - own), spare=spare_bytes(model.threads), max_states=max_states
         )
         self.levels: list[int] = []
         """Own states of each level that was begun."""
@@ -149,6 +153,8 @@ class Shard:
             full=self.full,
             violating=self.violating,
             sent=self.sent,
+            store=self.store.kind,
+            tables=self.store.tables,
         )
 
     def evidence(self) -> Evidence:

@@ -59,12 +59,24 @@ class Store:
         self.stop: Literal["max-states", "max-memory"] = "max-memory"
 
     @property
+    def kind(self) -> str:
+        """What an outcome calls it."""
+        return "plain"
+
+    @property
+    def tables(self) -> tuple[int, ...]:
+        """Numbers of different parts, where states are kept in parts."""
+        return ()
+
+    @property
     def bytes(self) -> int:
         """Bytes taken by states and index."""
-        return self._states_bytes(self.count) + (4 << self.bits)
+        return self.states_bytes + (4 << self.bits)
 
-    def _states_bytes(self, count: int) -> int:
-        return -(-count * self.words * 8 // self.page) * self.page
+    @property
+    def states_bytes(self) -> int:
+        """Bytes taken by states alone."""
+        return -(-self.count * self.words * 8 // self.page) * self.page
 
     def _room(self, bits: int) -> int:
         """States that fit the budget beside an index of 2**bits slots."""
@@ -76,21 +88,28 @@ class Store:
 
     def add(self, rows: npt.NDArray[np.uint64], n: int) -> bool:
         """Store those of the first n rows that are new. False: no room for all; `stop` says why."""
+        return self._add(rows, n, None) == n
+
+    def intern(self, rows: npt.NDArray[np.uint64], n: int, numbers: npt.NDArray[np.uint64]) -> int:
+        """Store as `add` does, and set numbers[i] to the index of row i. Returns how many rows had room."""
+        return self._add(rows, n, numbers)
+
+    def _add(self, rows: npt.NDArray[np.uint64], n: int, numbers: npt.NDArray[np.uint64] | None) -> int:
         done = 0
         while True:
             limit = min(_most(self.bits), self.room, self.most)
             done, self.count = kernels.insert(
                 rows, done, n, self.states, self.count, max(limit, self.count), self.index, self.bits,
-                self.keep, self.shape, self._hashes, self._places,
+                self.keep, self.shape, self._hashes, self._places, numbers,
             )  # fmt: skip
             if done == n:
-                return True
+                return n
             if self.count >= self.most:
                 self.stop = "max-states"
-                return False
+                return int(done)
             if not self._grow():
                 self.stop = "max-memory"
-                return False
+                return int(done)
 
     def find(self, rows: npt.NDArray[np.uint64], n: int, found: npt.NDArray[np.int64]) -> None:
         """found[i] = index of the state that is row i, or -1, for i < n."""
@@ -104,6 +123,11 @@ class Store:
         call of any method; to be read only."""
         assert first + n <= self.count
         return self.states, first
+
+    def allow(self, budget: int) -> None:
+        """Change the budget; what is taken already stays taken."""
+        self.budget = budget
+        self.room = self._room(self.bits)
 
     def _grow(self) -> bool:
         """Double the index, if the budget has room for it and at least one more state."""

@@ -129,6 +129,8 @@ def cost(result: Result) -> str:
     )
     if counts.states >= MANY:
         text += f", {memory.per_state:.1f} bytes per state"
+    if memory.tables:
+        text += f" (compressed: {sum(memory.tables):,} different parts)"
     return text
 
 
