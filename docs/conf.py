@@ -29,6 +29,7 @@ PAGES = {
     "Explanation": [
         "explanation/how-it-works",
         "explanation/progress",
+        "explanation/reductions",
         "explanation/limits",
         "explanation/estimates",
         "explanation/hunting",

@@ -110,6 +110,8 @@ def check_world(
     outcome = None if native.start_event is not None else _search(native, limits, progress, plan)
     result = _describe(world, native, outcome, limits)
     found = _violation(world, native, outcome)
+    if plan.reduce and found:
+        found = replace(found, shortest=False)
     if world.goals:
         result, found = _progress(world, native, outcome, plan, result, found, say)
     result = replace(result, violation=found, verdict=_verdict(result, found))
@@ -119,7 +121,8 @@ def check_world(
         total=time.perf_counter() - began,
         cached=native.cached,
     )
-    result = replace(result, seconds=seconds, reason="" if found else result.reason)
+    reductions = tuple(sorted(plan.reduce))
+    result = replace(result, seconds=seconds, reason="" if found else result.reason, reductions=reductions)
     return Checked(result, native.places, [bool(hit) for hit in _coverage(native, outcome)])
 
 
@@ -231,7 +234,7 @@ def _violation(world: World, native: Compiled, outcome: Outcome | None) -> Viola
         return None if KINDS[site.kind].bound else _confirmed(world, site, ())
     if outcome.violation:
         found = outcome.violation
-        return _confirmed(world, native.sites[found.code], tuple(found.schedule))
+        return _confirmed(world, native.sites[found.code], native.single_steps(found.schedule))
     if outcome.stop == "complete" and not outcome.bounds and outcome.unseen:
         return unreachable(world, [native.places[place].text for place in sorted(outcome.unseen)])
     return None

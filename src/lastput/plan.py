@@ -11,7 +11,12 @@ from dataclasses import dataclass
 
 from lastput.lang.errors import UsageError
 
-REDUCTIONS: dict[str, str] = {}
+REDUCTIONS: dict[str, str] = {
+    "por": "a step that conflicts with nothing the other threads can still do is taken alone",
+    "locks": "what others can do ends where they wait for the one that steps; steps may commute",
+    "private": "an object whose address no other thread can have conflicts with nothing",
+    "chains": "steps that are taken alone and have no choice are one step, without states between",
+}
 """Reductions by name, with what each does in a line."""
 
 

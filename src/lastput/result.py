@@ -443,6 +443,8 @@ class Result:
     progress: tuple[Progress, ...] = ()
     violation: Violation | None = None
     hunt: Hunt | None = None
+    reductions: tuple[str, ...] = ()
+    """Reductions that the search used: names of `plan.REDUCTIONS`."""
     schema: int = SCHEMA
 
     @property

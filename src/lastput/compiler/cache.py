@@ -91,5 +91,5 @@ def _own_digest() -> str:
     """Digest of the language, the compiler and what it makes: a new version never uses old code."""
     root = Path(__file__).parents[1]
     parts = [root / "lang", root / "compiler", root / "checks"]
-    files = [str(p) for part in parts for p in sorted(part.glob("*.py"))]
+    files = [str(p) for part in parts for p in sorted(part.rglob("*.py"))]
     return kept.digest([*files, str(root / "engine" / "model.py")])

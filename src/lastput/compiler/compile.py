@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from lastput.compiler.memory_code import Sites
 from lastput.compiler.native import Loaded
 from lastput.compiler.places import Place, Places
 from lastput.compiler.points import place_points
+from lastput.compiler.reduce.unfold import unfold
 from lastput.compiler.remat import rematerialise
 from lastput.compiler.source import source_of
 from lastput.compiler.statements import type_function
@@ -69,6 +70,13 @@ class Compiled:
     """Coverage of what the threads run before their first switch point."""
     stages: Callable[[str], str]
     """Text of a stage: tree, ir, steps or llvm."""
+    reduce: frozenset[str] = frozenset()
+
+    def single_steps(self, schedule: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """A schedule of the search, every step of it by itself."""
+        if "chains" in self.reduce:
+            return unfold(self.native, schedule)
+        return list(schedule)
 
     def emit(self, stage: str) -> str:
         """A stage of the compilation as text; `stage` is tree, ir, steps or llvm."""
@@ -102,7 +110,7 @@ def compile_world(world: World, reduce: frozenset[str] = frozenset()) -> Compile
         if made is None:
             made = _make(world, typed, reduce)
             cache.save(entry, made)
-    return _compiled(world, made, cached)
+    return _compiled(world, made, cached, reduce)
 
 
 def _make(world: World, typed: Typed, reduce: frozenset[str]) -> cache.Artifact:
@@ -189,7 +197,7 @@ def initial_words(layout: StateLayout) -> list[int]:
     return words
 
 
-def _compiled(world: World, made: cache.Artifact, cached: bool) -> Compiled:
+def _compiled(world: World, made: cache.Artifact, cached: bool, reduce: frozenset[str]) -> Compiled:
     loaded = Loaded(made.code)
     sites = [_site(s) for s in made.sites]
     coverage = np.zeros(max(1, len(made.places)), np.uint8)
@@ -208,7 +216,7 @@ def _compiled(world: World, made: cache.Artifact, cached: bool) -> Compiled:
         mark=loaded.address("mark") if world.goals else 0,
     )
     stages: Callable[[str], str] = functools.partial(emit, world)
-    return Compiled(model, sites, made.places, event, cached, coverage, stages)
+    return Compiled(model, sites, made.places, event, cached, coverage, stages, reduce)
 
 
 def _start(loaded: Loaded, made: cache.Artifact, threads: int, coverage: Any) -> tuple[Any, int | None]:

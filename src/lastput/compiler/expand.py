@@ -11,11 +11,15 @@ from lastput.compiler.helper_code import HelperFunctions
 from lastput.compiler.ir import Flow
 from lastput.compiler.marks import MarkCode
 from lastput.compiler.memory_code import EVENT, I8, I64, MemoryCode, Sites, const
+from lastput.compiler.reduce.alone import find_alone
+from lastput.compiler.reduce.alone_code import CHOICE, PLAIN, AloneCode
 from lastput.compiler.steps import LIVE, StateLayout, ThreadProgram
 from lastput.compiler.tables import Tables, build_tables
 from lastput.lang.world import Property
 
 STATE_EVENT = 0xFFFF
+ALONE = frozenset(("por", "locks", "private", "chains"))
+"""Reductions that take one thread's step alone where that is enough."""
 WORDS = I64.as_pointer()
 
 
@@ -127,6 +131,14 @@ class ExpandCode(MemoryCode):
         super().__init__(driver.layout, lookup, helpers, driver.sites)
         self.driver, self.steps, self.properties = driver, steps, properties
         self.module = helpers.module
+        self.alone = self._find_alone() if driver.reduce & ALONE else None
+        self.settle = self.alone.settle() if self.alone and "chains" in driver.reduce else None
+
+    def _find_alone(self) -> AloneCode:
+        visible = [c.flow for c in self.driver.conditions if c.property.kind != "final"]
+        table = find_alone(self.layout, visible, self.driver.reduce)
+        functions = [[function for function, _ in steps] for steps in self.steps]
+        return AloneCode(self, self.module, table, functions, self.driver.ran)
 
     def generate(self) -> None:
         """Emit the function into the module."""
@@ -161,9 +173,10 @@ class ExpandCode(MemoryCode):
             if condition.property.kind in ("reachable", "asked", "progress"):
                 self._look_for(condition, function)
         made, found = b.load(self.made), b.load(self.found)
-        for program, steps in zip(self.layout.threads, self.steps, strict=True):
-            if steps:
-                self._thread(program, steps)
+        if self.alone is None:
+            self._threads(None)
+        else:
+            self._alone_or_all(self.alone, made, found)
         same = b.and_(
             b.icmp_unsigned("==", made, b.load(self.made)), b.icmp_unsigned("==", found, b.load(self.found))
         )
@@ -171,6 +184,43 @@ class ExpandCode(MemoryCode):
             self._stuck()
 
     # -- steps ---------------------------------------------------------------------------------
+
+    def _threads(self, only: ll.Value | None) -> None:
+        """Steps of every thread, or of thread `only` unless that is no thread."""
+        b = self.builder
+        for program, steps in zip(self.layout.threads, self.steps, strict=True):
+            if not steps:
+                continue
+            if only is None:
+                self._thread(program, steps)
+            else:
+                me, all_of_them = const(program.spec.index), const(len(self.steps))
+                wanted = b.or_(b.icmp_unsigned("==", only, me), b.icmp_unsigned("==", only, all_of_them))
+                with b.if_then(wanted):
+                    self._thread(program, steps)
+
+    def _alone_or_all(self, code: AloneCode, made: ll.Value, found: ll.Value) -> None:
+        """The steps of a thread that is enough here, if there is one whose steps all succeed; else of all."""
+        b = self.builder
+        again, retry, done = (self.function.append_basic_block(x) for x in ("alone", "retry", "expanded"))
+        start = b.call(code.alone, [self.base, const(0), const(PLAIN + CHOICE)])
+        before = b.block
+        b.branch(again)
+        b.position_at_end(again)
+        only = b.phi(I64)
+        only.add_incoming(start, before)
+        self._threads(only)
+        none_made = b.icmp_unsigned("==", b.load(self.made), made)
+        failed = b.or_(none_made, b.icmp_unsigned("!=", b.load(self.found), found))
+        partly = b.icmp_unsigned("<", only, const(len(self.steps)))
+        b.cbranch(b.and_(failed, partly), retry, done)
+        b.position_at_end(retry)
+        b.store(made, self.made)
+        b.store(found, self.found)
+        other = b.call(code.alone, [self.base, b.add(only, const(1)), const(PLAIN + CHOICE)])
+        only.add_incoming(other, b.block)
+        b.branch(again)
+        b.position_at_end(done)
 
     def _thread(self, program: ThreadProgram, steps: list[tuple[ll.Function, bool]]) -> None:
         b = self.builder
@@ -184,24 +234,43 @@ class ExpandCode(MemoryCode):
             b.store(const(1), self.radix)
         target = b.gep(self.successors, [b.mul(b.load(self.made), const(self.layout.words))], inbounds=True)
         choice = b.load(self.choice) if choosing else const(0)
+        result = self._step(program, steps, target, choice, tail, after)
+        self._record(program.spec.index, result, target)
+        if not choosing:
+            b.branch(after)
+        else:
+            self._next_choice(again, after)
+        b.position_at_end(after)
+
+    def _step(
+        self,
+        program: ThreadProgram,
+        steps: list[tuple[ll.Function, bool]],
+        target: ll.Value,
+        choice: ll.Value,
+        tail: ll.Block,
+        after: ll.Block,
+    ) -> ll.Value:
+        """What the step where the thread stands returns, in block `tail`; `after` if it is done."""
+        b = self.builder
+        arguments = [self.base, target, choice, self.radix, self.coverage]
+        if self.alone is not None:
+            b.branch(tail)
+            b.position_at_end(tail)
+            return b.call(self.alone.run[program.spec.index], arguments)
         switch = b.switch(self.get(program.record.position), after)
         results = []
         for number, (function, _) in enumerate(steps):
             case = self.function.append_basic_block("step")
             switch.add_case(const(number), case)
             b.position_at_end(case)
-            results.append((b.call(function, [self.base, target, choice, self.radix, self.coverage]), case))
+            results.append((b.call(function, arguments), case))
             b.branch(tail)
         b.position_at_end(tail)
         result = b.phi(I64)
         for value, case in results:
             result.add_incoming(value, case)
-        self._record(program.spec.index, result)
-        if not choosing:
-            b.branch(after)
-        else:
-            self._next_choice(again, after)
-        b.position_at_end(after)
+        return result
 
     def _next_choice(self, again: ll.Block, after: ll.Block) -> None:
         b = self.builder
@@ -212,7 +281,7 @@ class ExpandCode(MemoryCode):
         b.store(choice, self.choice)
         b.cbranch(b.icmp_unsigned("<", choice, most), again, after)
 
-    def _record(self, thread: int, result: ll.Value) -> None:
+    def _record(self, thread: int, result: ll.Value, target: ll.Value) -> None:
         b = self.builder
         with b.if_then(b.icmp_unsigned("!=", result, const(0))):
             with b.if_else(b.icmp_unsigned("==", result, const(1))) as (made, broken):
@@ -220,6 +289,8 @@ class ExpandCode(MemoryCode):
                     count = b.load(self.made)
                     b.store(ll.Constant(I8, 1), self._mark(self.driver.ran[thread]))
                     b.store(self._label(thread), b.gep(self.labels, [count], inbounds=True))
+                    if self.settle is not None:
+                        b.call(self.settle, [target, self.coverage, self.labels, const(0)])
                     b.store(b.add(count, const(1)), self.made)
                 with broken:
                     self._event(thread, b.lshr(result, const(8)))

@@ -61,9 +61,18 @@ def searched(result: Result) -> list[str]:
     lines = [*wrapped(f"{extent(result)}:", hanging="  "), f"  {size(result)}."]
     if replay:
         lines = wrapped(f"A replay with {_tasks(result)}; nothing was searched.", hanging="  ")
+    lines += reduced(result)
     lines += progress(result)
     lines += configured(result)
     return lines if replay else lines + wrapped(f"{cost(result)}.", hanging="  ")
+
+
+def reduced(result: Result) -> list[str]:
+    """The reductions that were used, as a sentence."""
+    if not result.reductions:
+        return []
+    told = f"Reduced by {listing(result.reductions)}: the counts are of what that leaves."
+    return wrapped(told, hanging="  ")
 
 
 def configured(result: Result) -> list[str]:

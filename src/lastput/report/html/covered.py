@@ -23,6 +23,7 @@ def facts(result: Result) -> str:
             ("Cost", covered.cost(result)),
         ]
     found += [("Progress", covered.progress_words(told)) for told in result.progress]
+    found += [("Reduced by", ", ".join(result.reductions))] if result.reductions else []
     found += [("Stopped", covered.reason(result))] if result.reason else []
     limits = result.limits
     given = {
