@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lastput.lang import Setup, atomic, await_, choose, option, options, ptr, scenario, struct
+from lastput.lang import Setup, atomic, await_, choose, option, options, ptr, scenario, struct, violation
 
 
 @options
@@ -63,6 +63,11 @@ def toss(f: ptr[flags]) -> None:
                 f.b = True
 
 
+def beyond_a_bound(f: ptr[flags]) -> None:
+    await_(lambda: True)
+    violation("range", "this is as far as the model goes")
+
+
 def polite(f: ptr[flags]) -> None:
     """Retries as long as the other one is at it, too."""
     while True:
@@ -95,6 +100,15 @@ def flickering(s: Setup) -> None:
     f = s.static(flags, "f")
     s.thread("wait", wait_for_a, f)
     s.thread("flicker", flicker, f, daemon=True)
+    s.finishes(fairness=Ask.fairness)
+
+
+@scenario(options=(Ask,))
+def bounded(s: Setup) -> None:
+    """One spins for what the other one might do after a bound of the model."""
+    f = s.static(flags, "f")
+    s.thread("spin", spin_until_a, f)
+    s.thread("beyond", beyond_a_bound, f)
     s.finishes(fairness=Ask.fairness)
 
 
@@ -148,6 +162,19 @@ def sooner_or_later(s: Setup) -> None:
     s.thread("set", set_b, f)
     s.thread("flicker", flicker, f, daemon=True)
     s.eventually(is_b, f)
+
+
+def set_and_clear_a(f: ptr[flags]) -> None:
+    f.a = True
+    f.a = False
+
+
+@scenario()
+def for_a_moment(s: Setup) -> None:
+    """a is set at some time, and cleared again."""
+    f = s.static(flags, "f")
+    s.thread("moment", set_and_clear_a, f)
+    s.eventually(is_a, f)
 
 
 @scenario()

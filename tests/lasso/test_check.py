@@ -57,6 +57,13 @@ def test_what_is_never_asked_holds_and_says_so() -> None:
     assert "but is_a is never true" in report(result)
 
 
+def test_who_steps_into_a_bound_can_step() -> None:
+    """What lies beyond the bound is not known, so a fair run without that step is none."""
+    fair = check(models.bounded)
+    assert (fair.verdict, fair.reason) == ("incomplete", "bound")
+    assert check(models.bounded, fairness="none").verdict == "violated"
+
+
 def test_eventually() -> None:
     assert check(models.sooner_or_later).holds
     found = check(models.sooner_or_later, fairness="none").violation
