@@ -60,11 +60,11 @@ def _pair_runs() -> list[Run]:
 
 
 def _designs(found: experiments.Found, style: Style, commands: bool) -> list[str]:
-    from lastput.study.designs import CELLS, DESIGNS
+    from lastput.study.designs import CELLS, LEGEND, MEANING
 
     lines = [style.strong("Designs for the removal of a notifier"), ""]
-    for name, words in DESIGNS.items():
-        lines += wrapped(f"{name:<8} {words}", indent="  ", hanging=" " * 9)
+    for name, words in {**LEGEND, **MEANING}.items():
+        lines += wrapped(f"{name:<11} {words}", indent="  ", hanging=" " * 12)
     lines += ["", *wrapped("What each keeps; a number stands for the witness below that it does not.")]
     lines += ["", *designs.table(CELLS, found.by_run, style)]
     return [*lines, "", *designs.witnesses(CELLS, found.by_run, style, commands=commands)]
@@ -148,9 +148,9 @@ def _pairs_value(found: experiments.Found) -> list[dict[str, Any]]:
 
 def _designs_html(found: experiments.Found, witnesses: Witnesses) -> Section:
     from lastput.report.html import designs as html
-    from lastput.study.designs import CELLS, DESIGNS
+    from lastput.study.designs import CELLS, LEGEND, MEANING
 
-    return html.section(CELLS, DESIGNS, found.by_run, witnesses)
+    return html.section(CELLS, LEGEND, MEANING, found.by_run, witnesses)
 
 
 def _hazards_html(found: experiments.Found, witnesses: Witnesses) -> Section:

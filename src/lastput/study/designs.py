@@ -25,6 +25,23 @@ DESIGNS = {
     "D5": "D0, and the root is tested where an entry is looked up",
 }
 
+LEGEND = {**DESIGNS, "D3-exit": "D3, but whoever releases frees the root, exit too"}
+"""What a table of them says that they are."""
+
+MEANING = {
+    "P-NULL": "no callback walks from a root that is gone; callbacks do not test it, but in D5",
+    "P-UAF": "nobody accesses a notifier, its user or its list after they are freed",
+    "P-ONCE": "release is called at most once for each notifier",
+    "P-ORDER": "exit_mmap frees pages after release has returned, whoever called it",
+    "P-QUIET": "no callback runs once release has begun; (root) once the root is being freed",
+    "P-STALE": "a page that is freed is in no entry",
+    "P-STALE-USE": "... or at least in none that a device can still use: a vcpu, or one that stays live",
+    "P-TOUCH": "taking an entry down does not write to a page that is free",
+    "P-DEAD": "nobody waits for ever",
+    "P-END": "who saw the start of an invalidation sees its end, or is no longer registered",
+}
+"""What the properties say."""
+
 PROPERTIES: Mapping[str, tuple[str, Mapping[str, Value]]] = {
     "P-NULL": ("null", {}),
     "P-UAF": ("uaf", {}),

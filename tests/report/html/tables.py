@@ -58,7 +58,7 @@ def page() -> str:
     witnesses, settled = Witnesses(), found()
     sections = [
         claims.section(CLAIMS, settled, witnesses),
-        designs.section(CELLS, {"D0": EVIL, "D1": "fixed"}, settled, witnesses),
+        designs.section(CELLS, {"D0": EVIL, "D1": "fixed"}, {"P-UAF": EVIL}, settled, witnesses),
     ]
     about = last_lines(list(settled.values()), 1, 2.5, stopped=True)
     return tables_page("What people said", about, sections, witnesses)

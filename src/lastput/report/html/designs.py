@@ -20,9 +20,13 @@ OPEN = sign("incomplete", "incomplete")
 
 
 def section(
-    cells: Sequence[Cell], designs: Mapping[str, str], found: Mapping[int, Any], witnesses: Witnesses
+    cells: Sequence[Cell],
+    designs: Mapping[str, str],
+    meaning: Mapping[str, str],
+    found: Mapping[int, Any],
+    witnesses: Witnesses,
 ) -> Section:
-    """One row for each property, one column for each design; what a design is, below."""
+    """One row for each property, one column for each design; above, what designs are and properties say."""
     names = list(dict.fromkeys(cell.design for cell in cells))
     at = {(cell.property, cell.design): cell for cell in cells}
     heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
@@ -43,7 +47,7 @@ def section(
     return (
         "designs",
         "Designs for the removal of a notifier",
-        about + _legend(designs) + region + _notes(cells),
+        about + _legend(designs) + _legend(meaning) + region + _notes(cells),
     )
 
 

@@ -27,9 +27,14 @@ def head(violation: Violation) -> str:
 
 def _task(violation: Violation, task: Task) -> str:
     name = f"{task_mark(task.index)} {escape(task.name)}"
-    text = escape("\n".join(oops.task_lines(violation, task)))
+    text = _hanging(oops.task_lines(violation, task))
     return f'<section class="card {task_class(task.index)}"><h3>{name}</h3><pre>{text}</pre></section>'
 
 
 def _card(lines: list[str]) -> str:
-    return f'<section class="card"><pre>{escape(chr(10).join(lines))}</pre></section>'
+    return f'<section class="card"><pre>{_hanging(lines)}</pre></section>'
+
+
+def _hanging(lines: list[str]) -> str:
+    """Lines of which a long one goes on farther right than any begins."""
+    return "\n".join(f'<span class="hanging">{escape(line)}</span>' for line in lines)
