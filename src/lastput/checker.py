@@ -211,6 +211,7 @@ def _header(world: World, limits: Limits) -> Result:
         variant=world.variant,
         verdict="incomplete",
         settings=dict(world.configuration),
+        defaults=world.scenario.defaults,
         threads=tuple(Thread(thread.name, thread.daemon) for thread in world.threads),
         limits=limits,
     )

@@ -424,7 +424,8 @@ class Result:
     """Verdict and evidence of one scenario under one configuration.
 
     `reason` says what stopped an `incomplete` search: max-states, max-memory, timeout, interrupt,
-    bound or hunt; empty otherwise. `settings` holds the value of every option. `hunt` is of `lastput hunt`.
+    bound or hunt; empty otherwise. `settings` holds the value of every option, `defaults` what
+    it is where nobody chose; empty if unknown. `hunt` is of `lastput hunt`.
     """
 
     scenario: str
@@ -433,6 +434,7 @@ class Result:
     verdict: Verdict
     reason: str = ""
     settings: Mapping[str, bool | int | str] = field(default_factory=dict)
+    defaults: Mapping[str, bool | int | str] = field(default_factory=dict)
     threads: tuple[Thread, ...] = ()
     counts: Counts = Counts()
     seconds: Seconds = Seconds()

@@ -356,5 +356,5 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
 
 def _add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON (docs/reference/json.md)")
-    parser.add_argument("--full", action="store_true", help="fold no steps of the interleaving")
+    parser.add_argument("--full", action="store_true", help="show every step, option and place")
     outputs.add_arguments(parser)

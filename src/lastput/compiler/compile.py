@@ -147,6 +147,7 @@ def _front_end(world: World, typed: Typed) -> FrontEnd:
         rematerialise(flow, world)
         ir.verify(flow)
     sites, conditions = Sites(), []
+    places.asking = True
     for p in world.properties:
         lowerer = Lowerer(world, typed.__getitem__, places, thread=0, task=0, atomic=True)
         flow = place_points(lowerer.lower(p.name, p.function, p.args))

@@ -1,7 +1,7 @@
 """From the search's coverage bits to what ran and what did not.
 
 A line that reports a violation, and the branch that leads to it, are left out: where no rule is
-broken they never run, and that is no gap.
+broken they never run, and that is no gap. Nor is the code of properties part of it: it asks about the model.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ class Spot(Protocol):
     def what(self) -> str: ...
     @property
     def text(self) -> str: ...
+    @property
+    def asks(self) -> bool: ...
 
 
 class _Key(NamedTuple):
@@ -42,12 +44,14 @@ class _Key(NamedTuple):
 def coverage(world: World, spots: Sequence[Spot], ran: Sequence[int]) -> Coverage:
     """What ran, and what did not in the order of the source. A spot met twice ran if one of them did."""
     seen: dict[_Key, bool] = {}
+    asks: set[_Key] = set()
     for spot, hit in zip(spots, ran, strict=True):
         key = _Key(spot.file, spot.line, spot.function, spot.what, spot.text)
         seen[key] = seen.get(key, False) or bool(hit)
-    code = [
-        key for key in seen if key.what in ("line", *_BRANCHES) and not is_alarm(key.file, key.line, key.what)
-    ]
+        if spot.asks:
+            asks.add(key)
+    code = [key for key in seen if key.what in ("line", *_BRANCHES) and key not in asks]
+    code = [key for key in code if not is_alarm(key.file, key.line, key.what)]
     lines = [key for key in code if key.what == "line"]
     branches = [key for key in code if key.what in _BRANCHES]
     evaluated = {key.text for key in seen if key.what == "property" and seen[key]}

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from collections.abc import Mapping
 
 from lastput.report.hunted import hunted
 from lastput.report.layout import bytes_text, listing, plural, seconds_text, wrapped
+from lastput.report.never import never_ran
 from lastput.report.style import Style
-from lastput.result import Coverage, Place, Progress, Result
+from lastput.result import Coverage, Progress, Result
 
 MANY = 1_000_000
 """Below so many states, bytes per state say more about the smallest tables than about a state."""
+
+FOLDED = 5
+"""From so many options at their defaults on they are counted, not shown."""
 
 REASONS = {
     "max-states": "the limit on states was reached (--max-states {0.max_states})",
@@ -53,17 +57,21 @@ def is_complete(result: Result) -> bool:
     return result.verdict == "holds"
 
 
-def searched(result: Result) -> list[str]:
+def searched(result: Result, *, full: bool) -> list[str]:
     """Size, configuration, time and memory. A replay, which searches nothing, has only a configuration."""
     if result.hunt is not None:
-        return [*hunted(result.hunt), *configured(result), *wrapped(f"{cost(result)}.", hanging="  ")]
+        return [
+            *hunted(result.hunt),
+            *configured(result, full=full),
+            *wrapped(f"{cost(result)}.", hanging="  "),
+        ]
     replay = bool(result.violation) and not result.counts.states
     lines = [*wrapped(f"{extent(result)}:", hanging="  "), f"  {size(result)}."]
     if replay:
         lines = wrapped(f"A replay with {_tasks(result)}; nothing was searched.", hanging="  ")
     lines += reduced(result)
     lines += progress(result)
-    lines += configured(result)
+    lines += configured(result, full=full)
     return lines if replay else lines + wrapped(f"{cost(result)}.", hanging="  ")
 
 
@@ -75,9 +83,16 @@ def reduced(result: Result) -> list[str]:
     return wrapped(told, hanging="  ")
 
 
-def configured(result: Result) -> list[str]:
-    """The value of every option, as a sentence."""
-    return wrapped(f"With {settings(result)}.", hanging="  ") if result.settings else []
+def configured(result: Result, *, full: bool) -> list[str]:
+    """The values of options as a sentence: those that are not the default, and of all if `full`."""
+    if not result.settings:
+        return []
+    chosen = unusual(result)
+    rest = len(result.settings) - len(chosen)
+    if full or rest < FOLDED:
+        return wrapped(f"With {settings(result.settings)}.", hanging="  ")
+    named = f"{settings(chosen)} and {rest} other" if chosen else f"{rest}"
+    return wrapped(f"With {named} options at their defaults (--full shows all).", hanging="  ")
 
 
 def extent(result: Result) -> str:
@@ -99,9 +114,14 @@ def size(result: Result) -> str:
     return f"{states}, depth {counts.depth:,}"
 
 
-def settings(result: Result) -> str:
-    """The value of every option."""
-    return " ".join(f"{name}={_value(value)}" for name, value in result.settings.items())
+def unusual(result: Result) -> dict[str, bool | int | str]:
+    """Options that are not at their default."""
+    return {name: v for name, v in result.settings.items() if result.defaults.get(name) != v}
+
+
+def settings(values: Mapping[str, bool | int | str]) -> str:
+    """Options with their values."""
+    return " ".join(f"{name}={_value(value)}" for name, value in values.items())
 
 
 def _value(value: bool | int | str) -> str:
@@ -143,8 +163,8 @@ def cost(result: Result) -> str:
     return text
 
 
-def covered(coverage: Coverage, style: Style) -> list[str]:
-    """How much of the model ran, what was evaluated, and every place that never ran."""
+def covered(coverage: Coverage, style: Style, *, full: bool) -> list[str]:
+    """How much of the model ran, what was evaluated, and what never ran."""
     lines = [f"{share(coverage)}."]
     if coverage.properties:
         lines += wrapped(f"Evaluated: {', '.join(coverage.properties)}.", hanging="  ")
@@ -154,7 +174,9 @@ def covered(coverage: Coverage, style: Style) -> list[str]:
         lines.append(style.loud(f"Thread {name} never took a step."))
     for name in coverage.properties_never:
         lines += [style.loud(line) for line in wrapped(f"Never evaluated: {name}.", hanging="  ")]
-    return lines + _never(coverage, style)
+    if coverage.never:
+        return lines + never_ran(coverage.never, style, full=full)
+    return [*lines, "All of it ran."] if coverage.lines else lines
 
 
 def share(coverage: Coverage) -> str:
@@ -163,29 +185,3 @@ def share(coverage: Coverage) -> str:
         f"Ran {coverage.lines_run:,} of {plural(coverage.lines, 'line')} "
         f"and {coverage.branches_run:,} of {plural(coverage.branches, 'branch')} of the model"
     )
-
-
-def _never(coverage: Coverage, style: Style) -> list[str]:
-    if not coverage.never:
-        return ["All of it ran."] if coverage.lines else []
-    lines = [style.strong("Never ran, so nothing is known about it:")]
-    for (function, file), places in groupby(coverage.never, key=lambda p: (p.function, p.file)):
-        lines += wrapped(f"{function} ({file})", indent="  ", hanging="  ")
-        for place in places:
-            lines += _place(place)
-    return lines
-
-
-def _place(place: Place) -> list[str]:
-    number = f"{place.line:>7}  "
-    lines = wrapped(place.text + place_note(place), indent=" " * len(number), hanging="    ")
-    return [number + lines[0].lstrip(), *lines[1:]]
-
-
-def place_note(place: Place) -> str:
-    """What of a place never ran, where that is not all of it."""
-    more = f"; {plural(place.lines, 'line')}" if place.lines else ""
-    return _NOTES[place.what].format(more)
-
-
-_NOTES = {"line": "", "branch taken": "  (never true{})", "branch not taken": "  (never false{})"}

@@ -43,7 +43,7 @@ def result_value(result: Result) -> dict[str, Any]:
     if value["violation"] is not None:
         del value["violation"]["scene"]
     value["settings"] = dict(result.settings)
-    del value["schema"]
+    del value["schema"], value["defaults"]
     return value
 
 

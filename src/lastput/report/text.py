@@ -14,7 +14,7 @@ PLAIN = Style()
 
 
 def report(result: Result, *, style: Style = PLAIN, full: bool = False) -> str:
-    """The report of one result, ending in a newline. `full` shows every step of the interleaving."""
+    """The report of one result, ending in a newline. `full` folds nothing."""
     body = {"violated": _violated, "holds": _holds, "incomplete": _incomplete}[result.verdict]
     lines = [*_title(result, style), "", *body(result, style, full)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
@@ -48,12 +48,12 @@ def _title(result: Result, style: Style) -> list[str]:
 
 def _violated(result: Result, style: Style, full: bool) -> list[str]:
     assert result.violation is not None
-    lines = [*oops(result.violation, style=style, full=full), "", *searched(result)]
-    return [*lines, "", *covered(result.coverage, style)] if is_complete(result) else lines
+    lines = [*oops(result.violation, style=style, full=full), "", *searched(result, full=full)]
+    return [*lines, "", *covered(result.coverage, style, full=full)] if is_complete(result) else lines
 
 
 def _holds(result: Result, style: Style, full: bool) -> list[str]:
-    return [*searched(result), "", *covered(result.coverage, style)]
+    return [*searched(result, full=full), "", *covered(result.coverage, style, full=full)]
 
 
 def _incomplete(result: Result, style: Style, full: bool) -> list[str]:
@@ -66,9 +66,9 @@ def _incomplete(result: Result, style: Style, full: bool) -> list[str]:
         *(line for bound in result.bounds for line in _bound(bound)),
         known,
         "",
-        *searched(result),
+        *searched(result, full=full),
         "",
-        *covered(result.coverage, style),
+        *covered(result.coverage, style, full=full),
     ]
 
 

@@ -9,6 +9,7 @@ from lastput.report import covered
 from lastput.report.html.page import escape
 from lastput.report.hunted import told
 from lastput.report.layout import plural
+from lastput.report.never import place_note
 from lastput.result import Bound, Coverage, Place, Result
 
 
@@ -34,8 +35,20 @@ def facts(result: Result) -> str:
     named = ", ".join(f"{value:,g} {unit}" for unit, value in given.items() if value is not None)
     found += [("Limits", named)] if named else []
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in found)
-    options = f"<dt>Options</dt><dd><code>{escape(covered.settings(result))}</code></dd>"
-    return f'<dl class="facts">{rows}{options if result.settings else ""}</dl>'
+    options = f"<dt>Options</dt><dd>{_options(result)}</dd>" if result.settings else ""
+    return f'<dl class="facts">{rows}{options}</dl>'
+
+
+def _options(result: Result) -> str:
+    """Those that are not at their defaults; the others when asked for."""
+    chosen = covered.unusual(result)
+    others = {name: value for name, value in result.settings.items() if name not in chosen}
+    shown = f"<code>{escape(covered.settings(chosen))}</code>" if chosen else ""
+    if not others:
+        return shown
+    count = f"{plural(len(others), 'option')} at {'their defaults' if len(others) > 1 else 'its default'}"
+    folded = f"<code>{escape(covered.settings(others))}</code>"
+    return f"{shown}<details><summary>{count}</summary>{folded}</details>"
 
 
 def bounds(found: Sequence[Bound]) -> str:
@@ -74,6 +87,6 @@ def _never(places: Sequence[Place]) -> str:
 
 
 def _place(place: Place) -> str:
-    note = covered.place_note(place).strip()
+    note = place_note(place).strip()
     what = f' <span class="soft">{escape(note)}</span>' if note else ""
     return f"<div><dt>{place.line}</dt><dd><code>{escape(place.text)}</code>{what}</dd></div>"
