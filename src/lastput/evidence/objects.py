@@ -53,7 +53,7 @@ class Objects:
             return Content("never written")
         match kind:
             case PtrType():
-                return Content(self._pointed(value, kind.target), self.place(value))
+                return Content(self.memory.pointed(value, kind.target), self.place(value))
             case CellType():
                 name = f"&{self.memory.name(value)}" if value else "NULL"
                 return Content(name, self.place(value))
@@ -97,14 +97,6 @@ class Objects:
     def _function(self, number: int) -> str:
         functions = self.world.functions
         return functions[number - 1].__name__ if 0 < number <= len(functions) else "NULL"
-
-    def _pointed(self, address: int, target: StructDef) -> str:
-        """An address as C writes it: the object's name, or that of the struct embedded in it."""
-        place = self.place(address)
-        if place is None or place[1] == 0:
-            return self.memory.locate(address)[0]
-        first = self.memory.space.layout.cells(target)[0].path
-        return "&" + self.memory.name(address).removesuffix(f".{first}")
 
 
 @functools.cache

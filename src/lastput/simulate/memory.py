@@ -179,6 +179,14 @@ class Memory:
         placed, path = self.locate(address)
         return f"{placed}.{path}" if path else placed
 
+    def pointed(self, address: int, target: StructDef) -> str:
+        """A pointer to a `target` as C writes it: the object's name, or that of the struct embedded in it."""
+        number = self.owner.get(address)
+        if number is None or self.space.objects[number].base == address:
+            return self.locate(address)[0]
+        first = self.space.layout.cells(target)[0].path
+        return "&" + self.name(address).removesuffix(f".{first}")
+
 
 def same_type(a: ScalarType, b: ScalarType) -> bool:
     """Whether a cell of type `a` may be accessed as `b`: all pointers to structs are alike."""

@@ -152,18 +152,13 @@ class _Writer:
         if isinstance(kind, FnType):
             functions = self.run.world.functions
             return functions[value - 1].__name__ if 0 < value <= len(functions) else "NULL"
-        if isinstance(kind, PtrType) or access.kind == "alloc":
-            return self._show_address(value)
+        if isinstance(kind, PtrType):
+            return self.run.memory.pointed(value, kind.target)
+        if access.kind == "alloc":
+            return self.run.memory.locate(value)[0]
         if isinstance(kind, CellType):
             return "NULL" if value == 0 else "&" + self.run.memory.name(value)
         return str(value)
-
-    def _show_address(self, value: int) -> str:
-        memory = self.run.memory
-        number = memory.owner.get(value)
-        if number is None or memory.space.objects[number].base == value:
-            return memory.locate(value)[0]
-        return "&" + memory.name(value)
 
     def _note_lives(self, number: int, thread: int, stack: Stack, log: Sequence[Access]) -> None:
         for access in log:
