@@ -99,8 +99,14 @@ class ScenarioItem(pytest.Item):
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In place of a traceback through lastput: where, what, and the files that were left."""
+    """In place of a traceback through lastput: where, what, and the files that were left.
+
+    Those of a test that passes by now go.
+    """
     report = yield
+    if report.when == "call" and report.passed:
+        for old in _files(item):
+            old.unlink(missing_ok=True)
     if report.failed and call.excinfo is not None and _ours(call.excinfo.value):
         report.longrepr = _shown(item, call.excinfo)
     return report
@@ -145,8 +151,7 @@ def _left(item: pytest.Item, error: Unexpected) -> str:
     found = error.result.violation
     if found is None or not found.schedule:
         return ""
-    schedule = _directory(item.config) / f"{_file_name(item.nodeid)}.json"
-    page = schedule.with_suffix(".html")
+    schedule, page = _files(item)
     try:
         _make(schedule.parent)
         save(schedule, error.result, error.scenario, _target(item, error.scenario))
@@ -161,6 +166,12 @@ def _left(item: pytest.Item, error: Unexpected) -> str:
 def _directory(config: pytest.Config) -> Path:
     chosen = config.getoption("--lastput-dir")
     return config.invocation_params.dir / chosen if chosen else config.rootpath / ".lastput"
+
+
+def _files(item: pytest.Item) -> tuple[Path, Path]:
+    """The schedule and the page that a failing test leaves."""
+    base = _directory(item.config) / _file_name(item.nodeid)
+    return base.with_name(f"{base.name}.json"), base.with_name(f"{base.name}.html")
 
 
 def _make(directory: Path) -> None:

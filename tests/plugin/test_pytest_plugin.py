@@ -283,3 +283,15 @@ def test_puts(x):
     )
     run(pytester, source).assert_outcomes(failed=3)
     assert len(list((pytester.path / ".lastput").glob("*.html"))) == 3
+
+
+def test_what_a_test_left_goes_when_it_passes(pytester: pytest.Pytester) -> None:
+    run(pytester, scenario("two_puts"))
+    left = pytester.path / ".lastput"
+    assert (left / "test_session.py-two_puts-broken.html").exists()
+    others = left / "test_other.html"
+    others.write_text("of another test")
+    path = pytester.path / "test_session.py"
+    path.write_text(path.read_text().replace('"broken": {}', '"broken": {"whole": True}'))
+    pytester.runpytest_subprocess("-q").assert_outcomes(passed=2)
+    assert {file.name for file in left.iterdir()} == {".gitignore", others.name}
