@@ -64,3 +64,43 @@ def test_a_failed_save_leaves_no_file_behind(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(os, "replace", refuse)
     kept.save(tmp_path / "a", 1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_that_nothing_can_be_kept_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from lastput.cli.main import main
+
+    model = tmp_path / "model.py"
+    model.write_text(MODEL)
+    monkeypatch.setattr(kept, "_failed", [])
+    monkeypatch.setenv("LASTPUT_CACHE", str(model / "cache"))  # below a file: nobody can make that
+    assert main(["check", str(model)]) == 0
+    said = capsys.readouterr().err
+    assert f"nothing can be kept for the next run in {model / 'cache'} (Not a directory)" in said
+    assert "LASTPUT_CACHE=off" in said
+    monkeypatch.setattr(kept, "_failed", [])
+    monkeypatch.setenv("LASTPUT_CACHE", "off")
+    assert main(["check", str(model)]) == 0
+    assert capsys.readouterr().err == ""
+
+
+MODEL = """
+from __future__ import annotations
+
+from lastput.lang import Setup, ptr, scenario, struct, u8
+
+
+@struct
+class box:
+    x: u8
+
+
+def run(b: ptr[box]) -> None:
+    b.x = 1
+
+
+@scenario()
+def one_store(s: Setup) -> None:
+    s.thread("a", run, s.static(box))
+"""

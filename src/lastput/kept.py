@@ -6,7 +6,6 @@ They are pickles behind a SHA-256 of themselves, in the user's own cache directo
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import pickle
@@ -23,6 +22,8 @@ ROOM = 1 << 30
 
 _OWN = re.compile(r"[0-9a-f]{64}\.")
 """Begins the names of all files that are kept: LASTPUT_CACHE may be a directory with others in it."""
+
+_failed: list[str] = []
 
 _DIGEST = hashlib.sha256().digest_size
 
@@ -56,14 +57,21 @@ def load(path: Path | None, kind: type[T]) -> T | None:
 
 
 def save(path: Path | None, made: object) -> None:
-    """Keep `made`; silently does without when the directory cannot be written."""
+    """Keep `made`; does without when the directory cannot be written, and `trouble` tells."""
     if path is None:
         return
     payload = pickle.dumps(made)
-    with contextlib.suppress(OSError):
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, hashlib.sha256(payload).digest() + payload)
         _make_room(path.parent)
+    except OSError as error:
+        _failed.append(f"{path.parent} ({error.strerror or error})")
+
+
+def trouble() -> str:
+    """Where something could not be kept by this process, and why; empty if nothing was lost."""
+    return _failed[0] if _failed else ""
 
 
 def digest(files: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ import argparse
 import importlib
 import os
 import re
+import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -105,7 +106,18 @@ def _run(argv: Sequence[str] | None) -> int:
     # The module is named by the sub-command; importing it is what may take a while.
     command = importlib.import_module(f"lastput.cli.{args.command}")
     status: int = command.run(args)
+    _tell_of_cache()
     return status
+
+
+def _tell_of_cache() -> None:
+    """Say that the next run will be as slow as this one, where that is no choice of the user's."""
+    kept = sys.modules.get("lastput.kept")  # not loaded, nothing kept
+    if kept is not None and kept.trouble():
+        terminal.complain(
+            f"lastput: nothing can be kept for the next run in {kept.trouble()}; LASTPUT_CACHE names another "
+            "directory, LASTPUT_CACHE=off keeps nothing"
+        )
 
 
 def _parser() -> tuple[Parser, dict[str, Parser]]:
