@@ -10,6 +10,12 @@ import pytest
 from lastput import kept
 
 
+@pytest.fixture(autouse=True)
+def no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes wrong here is not told by later tests."""
+    monkeypatch.setattr(kept, "_failed", [])
+
+
 def test_what_was_saved_is_loaded_and_only_as_its_own_kind(tmp_path: Path) -> None:
     kept.save(tmp_path / "a", [1, 2])
     assert kept.load(tmp_path / "a", list) == [1, 2]
@@ -73,7 +79,6 @@ def test_that_nothing_can_be_kept_is_said(
 
     model = tmp_path / "model.py"
     model.write_text(MODEL)
-    monkeypatch.setattr(kept, "_failed", [])
     monkeypatch.setenv("LASTPUT_CACHE", str(model / "cache"))  # below a file: nobody can make that
     assert main(["check", str(model)]) == 0
     said = capsys.readouterr().err
