@@ -19,6 +19,8 @@ def test_finds_what_check_finds(cli: Cli) -> None:
     assert "BUG: KASAN: slab-use-after-free in read\n" in ended.out
     assert "An interleaving (" in ended.out
     assert "Found by pct, seed 7, walk " in ended.out
+    again = "lastput hunt book.py --variant broken --by pct --seed 7 --save oops.json"
+    assert f"To have it again, and debug it:\n  {again}\n  lastput replay oops.json --pdb\n" in ended.out
     assert max(map(len, ended.out.splitlines())) <= 80
 
 

@@ -19,6 +19,9 @@ from lastput.report.style import style_for
 from lastput.report.text import summary
 from lastput.result import Result
 
+WALKS = "100000"
+"""The default of --walks."""
+
 
 def run(args: argparse.Namespace) -> int:
     """Hunt, print each result as it comes, and return the exit status of the worst."""
@@ -88,3 +91,22 @@ def _finish(args: argparse.Namespace, scenario: Scenario, results: list[Result])
         terminal.complain(f"Saved variant {found.variant}: lastput replay {shlex.quote(args.save)}")
     elif args.save is not None:
         terminal.complain(f"No violation, so {args.save} was not written.")
+    elif found and not args.json:
+        _what_next(args, found)
+
+
+def _what_next(args: argparse.Namespace, found: Result) -> None:
+    """What to type to have the violation again, as a file."""
+    assert found.hunt is not None
+    chosen = [word for pair in args.set for word in ("--set", pair)]
+    how = [word for name in ("walks", "depth", "bound") for word in _given(args, name)]
+    seed = ["--by", found.hunt.found_by, "--seed", str(found.hunt.seed)]
+    same = [args.target, "--variant", found.variant, *chosen, *seed, *how, "--save", "oops.json"]
+    replay = "  lastput replay oops.json --pdb\n"
+    terminal.say(f"\nTo have it again, and debug it:\n{check._pasted('hunt', *same)}\n{replay}")
+
+
+def _given(args: argparse.Namespace, name: str) -> list[str]:
+    """An option as it was typed; none where it was left out."""
+    value = getattr(args, name)
+    return [] if value in (None, WALKS) else [f"--{name}", value]

@@ -39,6 +39,8 @@ BATCH = 256
 FIRST_DEPTH = 8
 LEAST_SLOTS, LEAST_ROOM = 1024, 1 << 14
 """Of the table, and of the stack, however little memory there is."""
+_SLOTS_PER_STATE = 8
+"""Of the table, for each state that the round before expanded: clearing a larger one would take longer."""
 _MOST_BYTES = 1 << 28
 """Of both, where nobody says otherwise."""
 
@@ -98,15 +100,13 @@ class _Deepening:
     ) -> None:
         self.model, self.deadline, self.told = model, deadline, told
         self.most_expanded = max_states
-        self.expanded = 0
+        self.expanded = self.expanded_before = 0
         self.expander = Expander(model, BATCH)
         self.states = np.zeros(self.expander.batch * model.words, np.uint64)
         budget = min(_MOST_BYTES, available() // 2) if max_memory is None else max_memory
         budget = max(0, budget - self.expander.bytes)
-        slots = max(LEAST_SLOTS, budget * 3 // 4 // (model.words * 8 + 4))
+        self.most_slots = max(LEAST_SLOTS, budget * 3 // 4 // (model.words * 8 + 4))
         room = max(LEAST_ROOM, budget // 4 // (model.words * 8 + 17))
-        self.table = reserve(slots * model.words * 8, np.uint64)
-        self.left = np.zeros(slots, np.int32)
         self.rows = reserve(room * model.words * 8, np.uint64)
         self.depths, self.parents = np.zeros(room, np.int32), np.zeros(room, np.int32)
         self.steps, self.opened = np.zeros(room, np.uint64), np.zeros(room, np.uint8)
@@ -116,9 +116,11 @@ class _Deepening:
 
     def to(self, limit: int) -> Stop | None:
         """Search every schedule of `limit` steps; a reason to stop, or None to go deeper."""
-        self.left[:] = 0
-        self.bounds.met.clear()
         words = self.model.words
+        slots = min(self.most_slots, LEAST_SLOTS + _SLOTS_PER_STATE * (self.expanded - self.expanded_before))
+        self.expanded_before = self.expanded
+        table, left = np.empty(slots * words, np.uint64), np.zeros(slots, np.int32)
+        self.bounds.met.clear()
         self.rows[:words] = self.model.initial
         self.depths[0], self.parents[0], self.opened[0] = 0, -1, 1
         top, cut = 1, False
@@ -136,7 +138,7 @@ class _Deepening:
                 return "violation"
             top, some = kernels.push(
                 self.expander.rows, self.expander.labels, made, first, top, limit, self.rows, self.depths,
-                self.parents, self.steps, self.opened, words, self.table, self.left,
+                self.parents, self.steps, self.opened, words, table, left,
             )  # fmt: skip
             if top < 0:
                 return "max-memory"
