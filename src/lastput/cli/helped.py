@@ -62,6 +62,11 @@ EXAMPLES = {
         ("7e5a672289c9", "the same, by its fix"),
         ("--html corpus.html", "to look at"),
     ),
+    "import": (
+        ("promela peterson.pml", "what is understood of it"),
+        ("promela peterson.pml --check", "every interleaving"),
+        ("promela lock.pml --check --define N=4 --timeout 60", ""),
+    ),
     "new": (("usb_disconnect", "writes usb_disconnect.py and its test"),),
     "completion": (
         ("bash >> ~/.bash_completion", ""),

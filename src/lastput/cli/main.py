@@ -104,7 +104,7 @@ def _run(argv: Sequence[str] | None) -> int:
     except SystemExit as end:  # --help and --version
         return int(end.code or 0)
     # The module is named by the sub-command; importing it is what may take a while.
-    command = importlib.import_module(f"lastput.cli.{args.command}")
+    command = importlib.import_module(f"lastput.cli.{getattr(args, 'module', args.command)}")
     status: int = command.run(args)
     _tell_of_cache()
     return status
@@ -141,6 +141,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     _add_needed(commands)
     _add_claims(commands)
     _add_corpus(commands)
+    _add_import(commands)
     _add_new(commands)
     _add_completion(commands)
     helped.add_examples(commands.choices)
@@ -329,6 +330,29 @@ def _add_corpus(commands: argparse._SubParsersAction[Parser]) -> None:
     corpus.add_argument("entries", metavar="ENTRY", nargs="*", help="number or commit; default: all")
     corpus.add_argument("--larger", action="store_true", help="under larger bounds, too")
     _add_experiments(corpus)
+
+
+def _add_import(commands: argparse._SubParsersAction[Parser]) -> None:
+    text = (
+        "Read a model in another tool's language: say what was understood, or with --check run every "
+        "interleaving of it. What is outside the part that is read is refused."
+    )
+    import_ = commands.add_parser(
+        "import", help="read and check a model in Promela", description=text, allow_abbrev=False
+    )
+    import_.set_defaults(module="imports")
+    import_.add_argument("language", metavar="LANGUAGE", choices=("promela",), help="promela")
+    import_.add_argument("file", metavar="FILE", help="the model")
+    import_.add_argument("--check", action="store_true", help="search it")
+    import_.add_argument(
+        "--define", metavar="NAME=VALUE", action="append", default=[], help="a macro; repeatable"
+    )
+    import_.add_argument("--keep-going", action="store_true", help="count all violations, past the first")
+    limits = import_.add_argument_group("limits; one that is reached gives `incomplete`")
+    limits.add_argument("--max-states", metavar="N", help="states to store")
+    limits.add_argument("--max-memory", metavar="SIZE", help="memory of the search, as 512M or 4G")
+    limits.add_argument("--timeout", metavar="SECONDS", help="time of the search")
+    import_.add_argument("--json", action="store_true", help="print JSON (docs/reference/promela.md)")
 
 
 def _add_new(commands: argparse._SubParsersAction[Parser]) -> None:

@@ -1,0 +1,4 @@
+#pragma once
+init { skip }
+// error: 1:2: #pragma is not read here
+// instead: #define

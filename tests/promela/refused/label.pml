@@ -1,0 +1,3 @@
+init { goto there }
+// error: 1:8: no label there in init
+// instead: a label of this process

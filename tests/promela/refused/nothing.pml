@@ -1,0 +1,3 @@
+proctype p() { skip }
+// error: 1:21: no process is active
+// instead: init

@@ -1,0 +1,4 @@
+proctype p() { skip }
+init { (run p()) + 1 }
+// error: 2:8: `run` inside an expression
+// instead: run NAME

@@ -1,0 +1,3 @@
+init { x = 1 }
+// error: 1:8: no variable is called x
+// instead: a name that is declared before
