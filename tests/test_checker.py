@@ -27,6 +27,7 @@ from lastput.lang import (
     u8,
     upto,
 )
+from lastput.plan import Plan as How
 from lastput.report.text import report
 
 
@@ -199,6 +200,28 @@ def test_unreachable_is_no_finding_when_incomplete() -> None:
     assert (result.verdict, result.reason) == ("incomplete", "max-states")
     result = check(wanting, settings={"what": "range"})
     assert (result.verdict, result.reason) == ("incomplete", "bound")
+
+
+@pytest.mark.parametrize("store", ["hash", "bits"])
+def test_an_approximate_search_never_says_holds(store: str) -> None:
+    def approximate(scenario: Any, **settings: str) -> Result:
+        return check(scenario, settings=settings, max_memory=4_000_000, plan=How(store=store))
+
+    for result in (approximate(plain), approximate(wanting), approximate(plain, what="range")):
+        assert (result.verdict, result.reason) == ("incomplete", "approximate")
+        assert result.omission is not None
+        assert 0 <= result.omission.probability < 1e-6
+        assert f"INCOMPLETE: whole states were not kept (--store {store})" in report(result)
+    result = approximate(plain, what="double")
+    assert result.violation is not None
+    assert (result.verdict, result.violation.kind) == ("violated", "double-free")
+    assert "There may be a shorter interleaving." in " ".join(report(result).split())
+    assert approximate(strict).violation is not None
+
+
+def test_wrong_store() -> None:
+    with pytest.raises(UsageError, match="no store is called 'disc': use auto, plain"):
+        How(store="disc")
 
 
 def test_final_condition() -> None:

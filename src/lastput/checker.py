@@ -26,7 +26,18 @@ from lastput.lang.scenario import Fairness, Scenario
 from lastput.lang.world import Goal, World
 from lastput.plan import Plan
 from lastput.progress import ask, outlook, unknown, wrong_with
-from lastput.result import Bound, Counts, Limits, Memory, Result, Seconds, Thread, Verdict, Violation
+from lastput.result import (
+    Bound,
+    Counts,
+    Limits,
+    Memory,
+    Omission,
+    Result,
+    Seconds,
+    Thread,
+    Verdict,
+    Violation,
+)
 from lastput.result import Progress as Told
 
 if TYPE_CHECKING:
@@ -193,9 +204,15 @@ def _describe(world: World, native: Compiled, outcome: Outcome | None, limits: L
         reason=reason,
         counts=Counts(outcome.states, outcome.transitions, outcome.depth),
         memory=Memory(peak_resident(), outcome.peak_bytes, per_state, outcome.store, outcome.tables),
+        omission=_omission(outcome),
         bounds=bounds,
         coverage=coverage(world, native.places, _coverage(native, outcome)),
     )
+
+
+def _omission(outcome: Outcome) -> Omission | None:
+    found = outcome.omission
+    return None if found is None else Omission(found.expected, found.probability, found.bits)
 
 
 def _coverage(native: Compiled, outcome: Outcome | None) -> list[int]:

@@ -1,7 +1,8 @@
 """How to search: what a user may choose about a search without changing what is asked.
 
-A plan never changes a verdict that is complete; it may change counts, time and memory, and which of several
-counterexamples is shown. The default plan is the reference that all others are tested against.
+A plan never changes a verdict that is complete, which that of an approximate search never is; it may change
+counts, time and memory, and which of several counterexamples is shown. The default plan is the reference that
+all others are tested against.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ STORES: dict[str, str] = {
     "auto": "plain, and compressed when memory is used up",
     "plain": "whole states",
     "compressed": "pairs of numbers of equal parts of states, from a million states on",
+    "hash": "a tag of each state: approximate, so never a proof",
+    "bits": "some bits in a filter for each state: approximate, so never a proof",
 }
 """What keeps the states found, by name."""
 

@@ -305,8 +305,8 @@ class Seconds:
 class Memory:
     """Bytes. `peak` is the process's largest resident size, `search` that of the search's arrays.
 
-    `store` is what kept the states in the end: plain or compressed; empty where nothing was searched.
-    `tables` are the numbers of different parts of states that a compressed one found.
+    `store` is what kept the states in the end: plain, compressed, hash or bits; empty where nothing was
+    searched. `tables` are the numbers of different parts of states that a compressed one found.
     """
 
     peak: int = 0
@@ -314,6 +314,20 @@ class Memory:
     per_state: float = 0.0
     store: str = ""
     tables: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Omission:
+    """What an approximate search (store hash or bits) may have left out.
+
+    `expected` is how many states were taken for known ones, as expected from what the search met; what only
+    those lead to is not in it. `probability` is that of at least one; `bits` are those of the table for each
+    state stored.
+    """
+
+    expected: float
+    probability: float
+    bits: float
 
 
 @dataclass(frozen=True)
@@ -424,8 +438,9 @@ class Result:
     """Verdict and evidence of one scenario under one configuration.
 
     `reason` says what stopped an `incomplete` search: max-states, max-memory, timeout, interrupt,
-    bound or hunt; empty otherwise. `settings` holds the value of every option, `defaults` what
-    it is where nobody chose; empty if unknown. `hunt` is of `lastput hunt`.
+    bound, approximate or hunt; empty otherwise. `settings` holds the value of every option, `defaults` what
+    it is where nobody chose; empty if unknown. `omission` is of an approximate search, `hunt` of
+    `lastput hunt`.
     """
 
     scenario: str
@@ -445,6 +460,7 @@ class Result:
     progress: tuple[Progress, ...] = ()
     violation: Violation | None = None
     hunt: Hunt | None = None
+    omission: Omission | None = None
     reductions: tuple[str, ...] = ()
     """Reductions that the search used: names of `plan.REDUCTIONS`."""
     schema: int = SCHEMA

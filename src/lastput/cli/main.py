@@ -225,7 +225,10 @@ def _add_progress(check: Parser) -> None:
 def _add_plan(check: Parser) -> None:
     how = check.add_argument_group("how to search; a complete verdict does not depend on it")
     how.add_argument(
-        "--store", metavar="NAME", default="auto", help="what keeps states: auto (default), plain, compressed"
+        "--store",
+        metavar="NAME",
+        default="auto",
+        help="what keeps states: auto (default), plain, compressed; approximate: hash, bits",
     )
     how.add_argument(
         "--reduce", metavar="NAMES", default="none", help="reductions to use: all, none (default), or some"

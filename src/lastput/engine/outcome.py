@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-Stop = Literal["complete", "violation", "max-states", "max-memory", "timeout", "interrupt"]
+Stop = Literal["complete", "approximate", "violation", "max-states", "max-memory", "timeout", "interrupt"]
+"""Why a search ended; approximate: all was expanded that an approximate store let through."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,22 @@ class Violation:
 
 
 @dataclass(frozen=True)
+class Omission:
+    """What an approximate search may have left out."""
+
+    expected: float
+    """States taken for known ones, as expected from what was in the table; what only they lead to is not in
+    this number."""
+    bits: float
+    """Bits of the table for each state stored."""
+
+    @property
+    def probability(self) -> float:
+        """That at least one state was left out."""
+        return -math.expm1(-self.expected)
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a search found, or knew when it stopped."""
 
@@ -79,8 +97,10 @@ class Outcome:
     events: int
     """Their number: violating steps and states."""
     store: str
-    """What kept the states: plain or compressed."""
+    """What kept the states: plain, compressed, hash or bits."""
     tables: tuple[int, ...]
     """Different parts of states in the tables of a compressed store, shard after shard."""
+    omission: Omission | None
+    """What may have been left out by a store of hashes or bits."""
     violation: Violation | None
     """None with events > 0: interrupted, or out of address space, while the schedule was being rebuilt."""

@@ -28,7 +28,7 @@ from types import FrameType
 
 import numpy as np
 
-from lastput.engine import routing, stores
+from lastput.engine import approximate, routing, stores
 from lastput.engine.memory import available
 from lastput.engine.model import NativeModel
 from lastput.engine.native import shape_of
@@ -65,10 +65,17 @@ def search(
     `keep_going` goes on after violations and explores everything; the violation reported is still of the
     first level that has any. `progress` is called at most every 0.2 s, in the caller's thread. `cores` is the
     number of shards, and of threads, from the first level of at least `spread` states on. `store` says what
-    keeps the states (see `stores`); nothing but time and memory depends on it. Raises ValueError for a batch
-    or cores below 1, and lets pass what `progress` raises, KeyboardInterrupt excepted."""
+    keeps the states (see `stores`): nothing but time and memory depends on it, unless it is hash or bits.
+    With those states may be left out, the schedule may not be a shortest one, and one core is used.
+
+    Raises ValueError for a batch or cores below 1, and for `keep_going` with hash or bits, and lets pass what
+    `progress` raises, KeyboardInterrupt excepted."""
     if cores < 1:
         raise ValueError(f"cores must be at least 1, not {cores}")
+    if store in approximate.KINDS:
+        if keep_going:
+            raise ValueError("an approximate search ends at the first violation")
+        cores = 1
     prepare(model.words, store)
     with _Interrupt() as interrupt:
         return _Search(
@@ -172,7 +179,7 @@ class _Search:
         while True:
             sizes = self.team.each("begin")
             if not any(sizes):
-                return "complete"
+                return "approximate" if self.store in approximate.KINDS else "complete"
             self.levels.append(sum(sizes))
             stop = self._level()
             if stop:
@@ -254,6 +261,8 @@ class _Search:
     def _shortest(self) -> Violation:
         """The best violation: of the first level that has any, or a violating state just after it."""
         assert self.violated_level is not None
+        if self.store in approximate.KINDS:
+            return self._some_violation()
         level = self.violated_level
         self.evidence = self.team.each("evidence")  # before more is run
         self.limits, self.progress, self.stop = replace(self.limits, timeout=None), None, None
@@ -262,6 +271,12 @@ class _Search:
             # A step that ends in a violating state is as short as a step that is itself a violation.
             other = self._schedule(level + 1)
             found = min(found, other, key=lambda v: (v.switches, v.schedule, v.code))
+        return found
+
+    def _some_violation(self) -> Violation:
+        """A violation of the last level, by a way that the search came."""
+        self.evidence = self.team.each("evidence")
+        found: Violation = self.team.one(0, "way")
         return found
 
     def _schedule(self, level: int) -> Violation:
@@ -306,7 +321,8 @@ class _Search:
             bounds={code: n for code, n in sorted(counted.items()) if code in model.bounds},
             codes=codes,
             events=sum(codes.values()),
-            store="compressed" if any(tally.tables for tally in tallies) else "plain",
+            store=max(tallies, key=lambda tally: len(tally.tables)).store,
+            omission=self.team.one(0, "omission"),
             tables=tuple(n for tally in tallies for n in tally.tables),
             violation=violation,
         )

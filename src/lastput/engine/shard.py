@@ -15,10 +15,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lastput.engine import routing, stores
+from lastput.engine import approximate, routing, stores
+from lastput.engine.approximate import Approximate
 from lastput.engine.expander import Expander
 from lastput.engine.model import NativeModel
 from lastput.engine.native import shape_of
+from lastput.engine.outcome import Omission, Violation
+from lastput.engine.stores import Exact
 from lastput.engine.trail import Trail, spare_bytes
 
 Rows = npt.NDArray[np.uint64]
@@ -98,7 +101,12 @@ class Shard:
         self._filled = np.zeros(of, np.int64)
         own = self.expander.bytes + self.expander.labels.nbytes + self._recent.nbytes + self._boxes.nbytes
         self.store = stores.make(
-            store, model.words, max(0, budget - own), spare=spare_bytes(model.threads), max_states=max_states
+            store,
+            model.words,
+            max(0, budget - own),
+            spare=spare_bytes(model.threads),
+            max_states=max_states,
+            max_successors=model.max_successors,
         )
         self.levels: list[int] = []
         """Own states of each level that was begun."""
@@ -118,6 +126,8 @@ class Shard:
         """Begin the next level: the states stored since the last one was begun. Returns how many."""
         self.next, self.end = sum(self.levels), self.store.count
         self.levels.append(self.end - self.next)
+        if isinstance(self.store, Approximate):
+            self.store.begin(self.next)
         return self.levels[-1]
 
     def expand(self, most: int) -> list[Rows]:
@@ -133,7 +143,10 @@ class Shard:
             self.transitions += successors
             if events:
                 self._events(self.expander.events[:events, 1])
-            self._keep_or_deal(successors)
+            if isinstance(self.store, Approximate):
+                self._keep_about(self.store, successors, self.next - n)
+            else:
+                self._keep_or_deal(self.store, successors)
         return [self._box(number) for number in range(self.of)] if self.of > 1 else []
 
     def absorb(self, parts: Sequence[Rows]) -> Tally:
@@ -172,7 +185,13 @@ class Shard:
         used = int(self._boxes.nbytes if self.of > 1 else 0)
         return self.store.bytes + self.expander.bytes + self._recent.nbytes + used
 
-    def _keep_or_deal(self, successors: int) -> None:
+    def _keep_about(self, store: Approximate, successors: int, first: int) -> None:
+        """Store what seems new of the successors of the states from `first` on."""
+        if not self.full:
+            rows, labels = self.expander.rows, self.expander.labels
+            self.full = not store.add_successors(rows, successors, labels, first)
+
+    def _keep_or_deal(self, store: Exact, successors: int) -> None:
         rows = self.expander.rows
         if self.full and self.of == 1:
             return
@@ -183,7 +202,7 @@ class Shard:
             rows = self._box(self.number)
             self._filled[self.number] = 0
         if not self.full:
-            self.full = not self.store.add(rows, kept)
+            self.full = not store.add(rows, kept)
 
     def _box(self, number: int) -> Rows:
         first = number * self._room * self.model.words
@@ -227,10 +246,21 @@ class Shard:
 
     def retrace(self, level: int) -> None:
         """Start a trail back from `level`."""
+        assert not isinstance(self.store, Approximate)
         starts = [0, *np.cumsum(self.levels).tolist(), self.store.count]
         self.trail = Trail(
             self.model, self.store, self.expander, starts[: level + 2], self.number, self.of, self.halt
         )
+
+    def way(self) -> Violation:
+        """A schedule into a violation of the level that was expanded last; of an approximate store."""
+        assert isinstance(self.store, Approximate)
+        first = self.end - self.levels[-1]
+        return approximate.schedule(self.model, self.store, self.expander, first, self.end, len(self.levels))
+
+    def omission(self) -> Omission | None:
+        """What may have been left out; None if nothing was."""
+        return self.store.omission if isinstance(self.store, Approximate) else None
 
     def follow(self, name: str, *arguments: Any) -> Any:
         """Ask the trail."""

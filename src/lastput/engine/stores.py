@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from lastput.engine import approximate
+from lastput.engine.approximate import Approximate
 from lastput.engine.compressed import Compressed, compress
 from lastput.engine.store import Store
 
@@ -74,12 +76,23 @@ class Adaptive:
         return isinstance(self.inside, Compressed)
 
 
-Stored = Store | Adaptive
+Exact = Store | Adaptive
 """Whatever keeps states."""
 
 
-def make(kind: str, words: int, budget: int, *, spare: int = 0, max_states: int | None = None) -> Stored:
-    """A store of the kind (plain, compressed or auto); the rest as for `Store`."""
+def make(
+    kind: str,
+    words: int,
+    budget: int,
+    *,
+    spare: int = 0,
+    max_states: int | None = None,
+    max_successors: int = 1,
+) -> Exact | Approximate:
+    """A store of the kind: plain, compressed, auto, hash or bits. `max_successors` matters to the last two
+    only; the rest as for `Store`."""
+    if kind in approximate.KINDS:
+        return Approximate(kind, words, budget, max_successors=max_successors, max_states=max_states)
     plain = Store(words, budget, spare=spare, max_states=max_states)
     if kind == "plain":
         return plain
@@ -88,6 +101,9 @@ def make(kind: str, words: int, budget: int, *, spare: int = 0, max_states: int 
 
 def prepare(kind: str, words: int) -> None:
     """Compile the kernels of such a store, or load them from numba's cache."""
+    if kind in approximate.KINDS:
+        approximate.prepare(kind, words)
+        return
     plain = Store(words, 1 << 22)
     plain.add(np.zeros(words, np.uint64), 1)
     plain.rebuild(plain.bits + 1)

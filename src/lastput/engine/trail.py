@@ -18,7 +18,7 @@ from lastput.engine.expander import Expander
 from lastput.engine.memory import reserve
 from lastput.engine.model import STATE_EVENT, NativeModel
 from lastput.engine.native import shape_of
-from lastput.engine.stores import Stored
+from lastput.engine.stores import Exact
 
 _FEW_THREADS = 16
 _BATCHES = 8
@@ -45,7 +45,7 @@ class Trail:
     def __init__(
         self,
         model: NativeModel,
-        store: Stored,
+        store: Exact,
         expander: Expander,
         starts: list[int],
         number: int,

@@ -22,6 +22,7 @@ REASONS = {
     "timeout": "the time was up (--timeout {0.timeout:g})",
     "interrupt": "it was interrupted",
     "bound": "some execution ran into a bound of the model",
+    "approximate": "whole states were not kept (--store {1}), so some may have been taken for known ones",
     "hunt": "a hunt runs some of the interleavings, not all",
 }
 
@@ -30,7 +31,7 @@ def reason(result: Result) -> str:
     """Why the result is incomplete, in words."""
     limit = result.limits.max_memory
     memory = bytes_text(limit) if limit else "most of what this machine has free"
-    why = REASONS[result.reason].format(result.limits, memory=memory)
+    why = REASONS[result.reason].format(result.limits, result.memory.store, memory=memory)
     return f"in the search for loops {why}" if stopped_at_loops(result) else why
 
 
@@ -69,10 +70,26 @@ def searched(result: Result, *, full: bool) -> list[str]:
     lines = [*wrapped(f"{extent(result)}:", hanging="  "), f"  {size(result)}."]
     if replay:
         lines = wrapped(f"A replay with {_tasks(result)}; nothing was searched.", hanging="  ")
+    lines += omitted(result)
     lines += reduced(result)
     lines += progress(result)
     lines += configured(result, full=full)
     return lines if replay else lines + wrapped(f"{cost(result)}.", hanging="  ")
+
+
+def omitted(result: Result) -> list[str]:
+    """What an approximate search may have left out, in sentences."""
+    found = result.omission
+    if found is None:
+        return []
+    told = (
+        f"Approximate (store {result.memory.store}, {found.bits:,.1f} bits for each state): expected to have "
+        f"taken {found.expected:.2g} states for known ones; that it took any has probability "
+        f"{found.probability:.2g}."
+    )
+    if result.violation is not None:
+        told += " There may be a shorter interleaving."
+    return wrapped(told, hanging="  ")
 
 
 def reduced(result: Result) -> list[str]:
