@@ -33,6 +33,7 @@ PAGES = {
         "explanation/limits",
         "explanation/estimates",
         "explanation/hunting",
+        "explanation/reductions",
         "explanation/scaling",
         "explanation/memory",
         "explanation/warts",

@@ -24,7 +24,7 @@ from lastput.lang.errors import UsageError
 from lastput.lang.options import Value
 from lastput.lang.scenario import Fairness, Scenario
 from lastput.lang.world import Goal, World
-from lastput.plan import Plan
+from lastput.plan import KEEP_LENGTH, Plan
 from lastput.progress import ask, outlook, unknown, wrong_with
 from lastput.result import (
     Bound,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from lastput.compiler.places import Place
     from lastput.engine.outcome import Limits as EngineLimits
     from lastput.engine.outcome import Outcome, Progress
+    from lastput.engine.outcome import Violation as Found
 
 
 REFERENCE = Plan()
@@ -121,7 +122,7 @@ def check_world(
     outcome = None if native.start_event is not None else _search(native, limits, progress, plan)
     result = _describe(world, native, outcome, limits)
     found = _violation(world, native, outcome)
-    if plan.reduce and found:
+    if plan.reduce - KEEP_LENGTH and found:
         found = replace(found, shortest=False)
     if world.goals:
         result, found = _progress(world, native, outcome, plan, result, found, say)
@@ -252,10 +253,29 @@ def _violation(world: World, native: Compiled, outcome: Outcome | None) -> Viola
         return None if KINDS[site.kind].bound else _confirmed(world, site, ())
     if outcome.violation:
         found = outcome.violation
+        if native.native.canonical:
+            plain, found = _concrete(world, native, found)
+            return _confirmed(world, plain.sites[found.code], found.schedule)
         return _confirmed(world, native.sites[found.code], native.single_steps(found.schedule))
     if outcome.stop == "complete" and not outcome.bounds and outcome.unseen:
         return unreachable(world, [native.places[place].text for place in sorted(outcome.unseen)])
     return None
+
+
+def _concrete(world: World, native: Compiled, found: Found) -> tuple[Compiled, Found]:
+    """The model without reductions, and what was found with symmetry as a schedule of it."""
+    from lastput.engine.concrete import Lost, concrete
+
+    plain = compiled(world)
+
+    def same(code: int, other: int) -> bool:
+        one, two = native.sites[code], plain.sites[other]
+        return (one.kind, one.file, one.line) == (two.kind, two.file, two.line)
+
+    try:
+        return plain, concrete(native.native, plain.native, found, same, native.taken_with)
+    except Lost as lost:
+        raise Disagreement(f"a schedule found with symmetry cannot be followed: {lost}") from lost
 
 
 def _confirmed(world: World, site: Site, schedule: Sequence[tuple[int, int]]) -> Violation:

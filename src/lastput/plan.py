@@ -17,8 +17,13 @@ REDUCTIONS: dict[str, str] = {
     "locks": "what others can do ends where they wait for the one that steps; steps may commute",
     "private": "an object whose address no other thread can have conflicts with nothing",
     "chains": "steps that are taken alone and have no choice are one step, without states between",
+    "heap": "states that differ in the order in which objects were allocated count as one",
+    "symmetry": "states that differ in which of several interchangeable threads is which count as one",
 }
 """Reductions by name, with what each does in a line."""
+
+KEEP_LENGTH = frozenset(("heap", "symmetry"))
+"""Those with which a shortest schedule is still found; perhaps not with the fewest switches."""
 
 
 STORES: dict[str, str] = {

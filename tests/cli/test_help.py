@@ -69,7 +69,10 @@ def test_help_fits_a_terminal(argv: list[str], cli: Cli, monkeypatch: pytest.Mon
         ("check book.py --variant Fixd", "has no variant Fixd: did you mean fixed? use broken, fixed"),
         ("check book.py --set loked=1", "has no option loked: did you mean locked? use "),
         ("check book.py::read_vs_remov", "has no scenario read_vs_remov: did you mean read_vs_remove?"),
-        ("compile book.py --emit stpes", "--emit stpes: did you mean steps? use tree, ir, steps, llvm"),
+        (
+            "compile book.py --emit stpes",
+            "--emit stpes: did you mean steps? use tree, ir, steps, symmetry",
+        ),
         ("check bok.py", "bok.py: No such file or directory; did you mean book.py?"),
         ("check nosuch.py", "No such file or directory; `lastput new NAME` writes a model to begin with"),
         ("claims C99", "there is no claim C99: did you mean C9? use one of C1, "),

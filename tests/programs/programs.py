@@ -6,6 +6,7 @@ shrinking removes statements and threads, and what is left is a file that a pers
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -63,14 +64,17 @@ class Program:
 
 
 @st.composite
-def programs(draw: Draw) -> Program:
-    """Strategy for programs."""
-    return _Writer(Dice(draw)).program()
+def programs(draw: Draw, twins: bool = False) -> Program:
+    """Strategy for programs; with `twins`, a function runs in several threads, perhaps on objects alike."""
+    return _Writer(Dice(draw), twins).program()
 
 
 @dataclass
 class _Writer:
     dice: Dice
+    twins: bool = False
+    twin: dict[str, str] = field(default_factory=dict)
+    """Names of objects of the set-up that have a twin, with the twin's."""
     lines: list[str] = field(default_factory=list)
     helpers: list[Helper] = field(default_factory=list)
     things: list[Thing] = field(default_factory=list)
@@ -97,7 +101,8 @@ class _Writer:
         for i in range(dice.below(4)):
             self._helper(f"f{i}")
         self._objects(structs)
-        calls = [self._thread(f"t{i}", threads) for i in range(threads)]
+        calls = self._twin_threads() if self.twins else []
+        calls = calls or [self._thread(f"t{i}", threads) for i in range(threads)]
         self._scenario(calls)
         settings: dict[str, str | int | bool] = {}
         if dice.chance(3):
@@ -160,6 +165,17 @@ class _Writer:
             how = "new" if self.dice.chance(4) else "static"
             count = sum(t.struct == struct for t in self.things)
             self.things.append(Thing(f"{struct}_{count}", struct, f"s.{how}({struct})"))
+            if self.twins and self.dice.chance(2):
+                self.twin[f"{struct}_{count}"] = f"{struct}_{count}b"
+
+    def _twin_threads(self) -> list[str]:
+        """One or two functions, two or three threads in all; the first function runs more than once."""
+        single, copies = self.dice.pick([(0, 2), (0, 3), (1, 2)])
+        first = self._thread("t0", single + copies)
+        name, rest = 't0", t0, ', first.split('t0", t0, ')[1]
+        own = re.sub(r"\bs\d+_\d+\b", lambda m: self.twin.get(m[0], m[0]), rest)
+        calls = [first, *(f's.thread("t0_{i}{name[2:]}{own}' for i in range(1, copies))]
+        return [*calls, *(self._thread(f"t{i}", single + copies) for i in range(1, 1 + single))]
 
     def _thread(self, name: str, threads: int) -> str:
         """Write a thread's function; the line of the set-up that starts it."""
@@ -189,12 +205,26 @@ class _Writer:
     def _scenario(self, threads: list[str]) -> None:
         setup = [f"s.pool({struct}, {self.dice.weighted({1: 3, 2: 2, 0: 1})})" for struct in self.pools]
         setup += [f"{t.name} = {t.made}" for t in self.things if t.made]
-        setup += [*self._fill(), *threads, *self._properties()]
+        made = {t.name: t.made for t in self.things}
+        setup += [f"{twin} = {made[name]}" for name, twin in self.twin.items()]
+        setup += [*self._with_twins(self._fill()), *threads, *self._properties()]
         self.lines += [
             "@scenario(options=(Opt,))",
             "def model(s: Setup) -> None:",
             *(f"    {x}" for x in setup),
         ]
+
+    def _with_twins(self, filled: list[str]) -> list[str]:
+        """A twin is filled as its other is, with pointers to itself for pointers to that."""
+        more = []
+        for line in filled:
+            place, value = line.split(" = ")
+            name = place.split(".")[0]
+            if name in self.twin:
+                pattern = rf"\b{name}\b"
+                twin = self.twin[name]
+                more.append(f"{re.sub(pattern, twin, place)} = {re.sub(pattern, twin, value)}")
+        return [*filled, *more]
 
     def _fill(self) -> list[str]:
         """Initial values: of pointers almost all."""
@@ -225,6 +255,8 @@ class _Writer:
                     lines = Statements(to, "bool").function(1)
                 self.lines += [f"def {name}(p0: ptr[{thing.struct}]) -> bool:", *lines, "", ""]
                 found.append(f"s.{kind}({name}, {thing.name})")
+                if thing.name in self.twin and not self.dice.chance(4):
+                    found.append(f"s.{kind}({name}, {self.twin[thing.name]})")
         return found
 
     def _simple(self, thing: Thing) -> str:

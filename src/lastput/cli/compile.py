@@ -28,6 +28,6 @@ def run(args: argparse.Namespace) -> int:
     size = f"{plural(lines, 'line')}, {plural(native.words * 8, 'byte')} per packed state"
     terminal.say(
         f"{scenario.name}, variant {world.variant}: {plural(native.threads, 'thread')}, {size}.\n"
-        "See a stage with --emit tree, ir, steps or llvm.\n"
+        "See a stage with --emit tree, ir, steps, symmetry or llvm.\n"
     )
     return exits.HOLDS

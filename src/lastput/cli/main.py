@@ -272,7 +272,9 @@ def _add_compile(commands: argparse._SubParsersAction[Parser]) -> None:
         "compile", help="show what the compiler makes of a scenario", description=text, allow_abbrev=False
     )
     _add_target(compile_)
-    compile_.add_argument("--emit", choices=("tree", "ir", "steps", "llvm"), help="print this stage")
+    compile_.add_argument(
+        "--emit", choices=("tree", "ir", "steps", "symmetry", "llvm"), help="print this stage"
+    )
 
 
 def _add_list(commands: argparse._SubParsersAction[Parser]) -> None:

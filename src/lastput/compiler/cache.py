@@ -34,6 +34,7 @@ class Artifact:
     sites: list[Site]
     places: list[Place]
     witnesses: list[int]
+    permutations: int
 
 
 def load(path: Path | None) -> Artifact | None:

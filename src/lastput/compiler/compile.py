@@ -23,7 +23,8 @@ from lastput.compiler.memory_code import Sites
 from lastput.compiler.native import Loaded
 from lastput.compiler.places import Place, Places
 from lastput.compiler.points import place_points
-from lastput.compiler.reduce.unfold import unfold
+from lastput.compiler.reduce import orbits, symmetry
+from lastput.compiler.reduce.unfold import Unfolding, unfold
 from lastput.compiler.remat import rematerialise
 from lastput.compiler.source import source_of
 from lastput.compiler.statements import type_function
@@ -68,8 +69,10 @@ class Compiled:
     cached: bool
     started: npt.NDArray[np.uint8]
     """Coverage of what the threads run before their first switch point."""
+    permutations: int
+    """How many states the reductions by symmetry may take for one; 1 without them."""
     stages: Callable[[str], str]
-    """Text of a stage: tree, ir, steps or llvm."""
+    """Text of a stage: tree, ir, steps, symmetry or llvm."""
     reduce: frozenset[str] = frozenset()
 
     def single_steps(self, schedule: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -78,8 +81,14 @@ class Compiled:
             return unfold(self.native, schedule)
         return list(schedule)
 
+    def taken_with(self, state: npt.NDArray[np.uint64], thread: int, choice: int) -> list[tuple[int, int]]:
+        """The single steps that a step of the search from `state` consists of, that one included."""
+        if "chains" in self.reduce:
+            return Unfolding(self.native).step(state.copy(), thread, choice)
+        return [(thread, choice)]
+
     def emit(self, stage: str) -> str:
-        """A stage of the compilation as text; `stage` is tree, ir, steps or llvm."""
+        """A stage of the compilation as text; `stage` is tree, ir, steps, symmetry or llvm."""
         return self.stages(stage)
 
 
@@ -116,6 +125,9 @@ def compile_world(world: World, reduce: frozenset[str] = frozenset()) -> Compile
 def _make(world: World, typed: Typed, reduce: frozenset[str]) -> cache.Artifact:
     front = _front_end(world, typed)
     front.driver.reduce = reduce
+    if reduce & symmetry.NAMES:
+        asked = [c.flow for c in front.driver.conditions]
+        front.driver.symmetry = orbits.find(front.layout, asked, reduce)
     module = str(expand.build_module(front.driver))
     count = sum(len(t.positions) for t in front.layout.threads)
     code = native.compile_object(module, thorough=count <= THOROUGH_LIMIT)
@@ -129,6 +141,7 @@ def _make(world: World, typed: Typed, reduce: frozenset[str]) -> cache.Artifact:
         sites=driver.sites.all,
         places=front.places.all,
         witnesses=[c.place for c in driver.conditions if c.property.kind == "reachable"],
+        permutations=1 if driver.symmetry is None else 1 + len(driver.symmetry.group),
     )
 
 
@@ -212,12 +225,13 @@ def _compiled(world: World, made: cache.Artifact, cached: bool, reduce: frozense
         max_events=made.max_events,
         threads=len(world.threads),
         coverage=len(coverage),
+        canonical=loaded.address(orbits.CANONICAL) if made.permutations > 1 else 0,
         bounds=frozenset(i for i, s in enumerate(sites) if KINDS[s.kind].bound),
         witnesses=frozenset(made.witnesses),
         mark=loaded.address("mark") if world.goals else 0,
     )
     stages: Callable[[str], str] = functools.partial(emit, world)
-    return Compiled(model, sites, made.places, event, cached, coverage, stages, reduce)
+    return Compiled(model, sites, made.places, event, cached, coverage, made.permutations, stages, reduce)
 
 
 def _start(loaded: Loaded, made: cache.Artifact, threads: int, coverage: Any) -> tuple[Any, int | None]:
@@ -245,7 +259,7 @@ def _site(site: Any) -> Site:
 
 
 def emit(world: World, stage: str) -> str:
-    """Text of one stage of compiling `world`: tree, ir, steps or llvm."""
+    """Text of one stage of compiling `world`: tree, ir, steps, symmetry or llvm."""
     with configuration(world.configuration), applying(world.edits):
         front = analyse(world)
         match stage:
@@ -255,6 +269,9 @@ def emit(world: World, stage: str) -> str:
                 return "\n\n".join(ir.show(f) for f in front.flows)
             case "steps":
                 return steps.show(front.layout)
+            case "symmetry":
+                asked = [c.flow for c in front.driver.conditions]
+                return symmetry.show(orbits.find(front.layout, asked, symmetry.NAMES))
             case "llvm":
                 return str(expand.build_module(front.driver))
-    raise ValueError(f"{stage} is not a stage: tree, ir, steps, llvm")
+    raise ValueError(f"{stage} is not a stage: tree, ir, steps, symmetry, llvm")

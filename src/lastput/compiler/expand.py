@@ -13,6 +13,8 @@ from lastput.compiler.marks import MarkCode
 from lastput.compiler.memory_code import EVENT, I8, I64, MemoryCode, Sites, const
 from lastput.compiler.reduce.alone import find_alone
 from lastput.compiler.reduce.alone_code import CHOICE, PLAIN, AloneCode
+from lastput.compiler.reduce.orbits import Orbits
+from lastput.compiler.reduce.symmetry import Symmetry
 from lastput.compiler.steps import LIVE, StateLayout, ThreadProgram
 from lastput.compiler.tables import Tables, build_tables
 from lastput.lang.world import Property
@@ -49,6 +51,8 @@ class Driver:
     max_events: int = 0
     reduce: frozenset[str] = frozenset()
     """Reductions to build in: names of `plan.REDUCTIONS`."""
+    symmetry: Symmetry | None = None
+    """What the reductions by symmetry found; None where none is asked for."""
 
 
 def build_module(driver: Driver) -> ll.Module:
@@ -62,7 +66,10 @@ def build_module(driver: Driver) -> ll.Module:
     properties = [_property(driver, lookup, helpers, c, i) for i, c in enumerate(driver.conditions)]
     driver.max_events = driver.max_successors + len(driver.conditions) + 1
     driver.max_events += sum(1 for o in driver.layout.world.space.objects if o.freeable)
-    ExpandCode(driver, lookup, helpers, steps, properties).generate()
+    expand = ExpandCode(driver, lookup, helpers, steps, properties)
+    if driver.symmetry is not None and driver.symmetry.group:
+        expand.orbits = Orbits(driver.symmetry, helpers, driver.layout.words)
+    expand.generate()
     if driver.layout.world.goals:
         _mark(driver, lookup, helpers, properties)
     return module
@@ -133,6 +140,7 @@ class ExpandCode(MemoryCode):
         self.module = helpers.module
         self.alone = self._find_alone() if driver.reduce & ALONE else None
         self.settle = self.alone.settle() if self.alone and "chains" in driver.reduce else None
+        self.orbits: Orbits | None = None
 
     def _find_alone(self) -> AloneCode:
         visible = [c.flow for c in self.driver.conditions if c.property.kind != "final"]
@@ -162,6 +170,10 @@ class ExpandCode(MemoryCode):
         b.store(b.add(b.load(self.index), const(1)), self.index)
         b.branch(head)
         b.position_at_end(done)
+        if self.orbits is not None:
+            self.orbits.finish(b, self.successors, b.load(self.made))
+            asked = [c.place for c in self.driver.conditions]
+            self.orbits.share(b, self.coverage, self.driver.ran, asked)
         b.store(b.load(self.found), event_count)
         b.ret(b.load(self.made))
 

@@ -43,6 +43,13 @@ class NativeModel:
     """Codes that are limits of the model ("incomplete"), not violations."""
     code: object = None
     """What keeps the machine code behind `expand` in memory."""
+    canonical: int = 0
+    """Address of a C function
+
+        void canonicalise(uint64 *states, int64 n)
+
+    that replaces each of `n` states by the one that stands for all that differ by a permutation of threads
+    and objects; `expand` gives such states only. 0 if every state stands for itself."""
     witnesses: frozenset[int] = frozenset()
     """Coverage places that are wanted: reachability conditions seen to hold."""
     mark: int = 0

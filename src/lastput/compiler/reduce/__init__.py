@@ -1,1 +1,1 @@
-"""Reductions: which steps need no alternative, found before the search and tested while it runs."""
+"""Reductions: fewer states or steps for the same verdict. Each is named in `plan.REDUCTIONS`."""

@@ -6,14 +6,39 @@ import ctypes
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from lastput.compiler.native import Loaded
 from lastput.compiler.reduce.alone_code import LONGEST
 from lastput.engine.model import NativeModel
 
+State = npt.NDArray[np.uint64]
 _POINTER, _INT = ctypes.c_void_p, ctypes.c_int64
 _ONE = ctypes.CFUNCTYPE(_INT, _POINTER, _POINTER, _INT, _INT, _POINTER, _POINTER)
 _SETTLE = ctypes.CFUNCTYPE(_INT, _POINTER, _POINTER, _POINTER, _INT)
+
+
+class Unfolding:
+    """Finds the steps that a step of the search was taken with."""
+
+    def __init__(self, model: NativeModel) -> None:
+        assert isinstance(model.code, Loaded)
+        self._one, self._settle = _ONE(model.code.address("one")), _SETTLE(model.code.address("settle"))
+        self._after = np.empty(model.words, np.uint64)
+        self._radix, self._taken = np.ones(1, np.uint64), np.empty(LONGEST, np.uint64)
+        self._coverage = np.zeros(max(1, model.coverage), np.uint8)
+
+    def step(self, state: State, thread: int, choice: int) -> list[tuple[int, int]]:
+        """Take a step of the search from `state`, which becomes the state after it: all its single steps.
+
+        If the first breaks a rule, it is the only one, and `state` stays."""
+        after, coverage = self._after.ctypes.data, self._coverage.ctypes.data
+        made = self._one(state.ctypes.data, after, thread, choice, self._radix.ctypes.data, coverage)
+        if made != 1:
+            return [(thread, choice)]
+        state[:] = self._after
+        count = self._settle(state.ctypes.data, coverage, self._taken.ctypes.data, 1)
+        return [(thread, choice), *((int(other), 0) for other in self._taken[:count])]
 
 
 def unfold(model: NativeModel, schedule: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -21,20 +46,5 @@ def unfold(model: NativeModel, schedule: Sequence[tuple[int, int]]) -> list[tupl
 
     Follows the machine code from the initial state; the last step may be one that breaks a rule.
     """
-    assert isinstance(model.code, Loaded)
-    one, settle = _ONE(model.code.address("one")), _SETTLE(model.code.address("settle"))
-    state, after = model.initial.copy(), np.empty(model.words, np.uint64)
-    radix, coverage = np.ones(1, np.uint64), np.zeros(max(1, model.coverage), np.uint8)
-    taken = np.empty(LONGEST, np.uint64)
-    found: list[tuple[int, int]] = []
-    for thread, choice in schedule:
-        found.append((thread, choice))
-        made = one(
-            state.ctypes.data, after.ctypes.data, thread, choice, radix.ctypes.data, coverage.ctypes.data
-        )
-        if made != 1:
-            break
-        state, after = after, state
-        count = settle(state.ctypes.data, coverage.ctypes.data, taken.ctypes.data, 1)
-        found += [(int(other), 0) for other in taken[:count]]
-    return found
+    unfolding, state = Unfolding(model), model.initial.copy()
+    return [single for thread, choice in schedule for single in unfolding.step(state, thread, choice)]
