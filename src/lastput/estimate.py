@@ -7,7 +7,7 @@ and memory follow from the measured speed and size of a state: they are as uncer
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lastput.checker import build_world, compiled
@@ -37,6 +37,8 @@ class Estimate:
     """Bytes of the search's own arrays."""
     complete: bool
     forecast: Forecast | None
+    graph: float = 0.0
+    """Bytes per state of the graph that progress properties need besides; 0 where none is asked for."""
 
     @property
     def rate(self) -> float:
@@ -76,7 +78,13 @@ def estimate(
     search.prepare(native.native.words)
     say(f"searching {name}, variant {world.variant}")
     found = search.search(native.native, limits=outcome.Limits(timeout=seconds))
-    return _estimate(name, world.variant, found)
+    told = _estimate(name, world.variant, found)
+    if not world.goals:
+        return told
+    from lastput.lasso.graph import bytes_needed
+
+    graph = bytes_needed(native.native.words, found.states, found.transitions) / max(found.states, 1)
+    return replace(told, graph=graph)
 
 
 def _estimate(scenario: str, variant: str, found: Outcome) -> Estimate:

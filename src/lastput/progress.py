@@ -48,8 +48,9 @@ def outlook(world: World, model: NativeModel, limits: Limits, seen: frozenset[st
     somewhere.
     """
     from lastput.lasso.graph import TooLarge
-    from lastput.lasso.seek import seek
+    from lastput.lasso.seek import prepare, seek
 
+    prepare()
     began = time.monotonic()
     try:
         sought = seek(world, model, limits)

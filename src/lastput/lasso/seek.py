@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from lastput.engine.model import NativeModel
 from lastput.engine.outcome import Limits
 from lastput.lang.world import Goal, World
+from lastput.lasso import kernels
 from lastput.lasso.fair import fair_components
 from lastput.lasso.graph import Builder, Graph
 from lastput.lasso.region import region
@@ -38,6 +41,19 @@ def seek(
     graph = builder.build()
     found = tuple(_against(goal, world, graph, builder) for goal in world.goals)
     return Sought(found, graph.count, len(graph.targets), graph.bytes)
+
+
+def prepare() -> None:
+    """Compile the kernels, or load them from numba's cache, by looking for the loop of one state."""
+    labels, events = np.zeros(1, np.uint64), np.zeros((0, 2), np.uint64)
+    offsets, enabled, threads = np.zeros(2, np.int64), np.zeros(1, np.uint64), np.zeros(1, np.uint8)
+    kernels.gather(labels, 1, offsets, enabled, threads)
+    kernels.note_broken(events, 0, enabled)
+    nothing = np.zeros(1, np.uint64)
+    graph = Graph(offsets, np.zeros(1, np.uint32), threads, enabled, nothing, nothing)
+    part = region(graph, Goal("finishes", "strong", (0,)), [])
+    fair = fair_components(graph, part.inside, "strong", 1)
+    lasso(graph, part, fair, "strong", lambda source, target, thread: (thread, 0))
 
 
 def _against(goal: Goal, world: World, graph: Graph, builder: Builder) -> Lasso | None:

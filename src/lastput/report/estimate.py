@@ -37,6 +37,8 @@ def report(found: Estimate) -> str:
         _row("time", (duration(n / found.rate) for n in counts)),
         _row("memory", (bytes_text(round(n * found.per_state)) for n in counts)),
     ]
+    if found.graph:
+        table.append(_row("progress", (bytes_text(round(n * found.graph)) for n in counts)))
     return "\n".join([*lines, "", *table, "", *wrapped(_HOW)]) + "\n"
 
 
