@@ -18,7 +18,8 @@ def head(violation: Violation) -> str:
     tasks = [_task(violation, task) for task in shown]
     words = "\n".join(oops.headline(violation, style=Style()))
     size = f"{plural(len(violation.steps), 'step')}, {plural(violation.switches, 'context switch')}"
-    told = f'<p class="soft">{which(violation)} that leads to it: {size}.</p>' if violation.steps else ""
+    leads = "" if violation.lasso else " that leads to it"
+    told = f'<p class="soft">{which(violation)}{leads}: {size}.</p>' if violation.steps else ""
     return (
         f'<pre class="headline">{escape(words)}</pre>\n'
         f'<div class="traces">{"".join([*first, *tasks, *last])}</div>\n{told}\n'
