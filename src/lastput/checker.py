@@ -312,7 +312,8 @@ def _progress(
     limits = replace(
         result.limits, timeout=result.limits.timeout and max(0.001, result.limits.timeout - outcome.seconds)
     )
-    seen = outlook(world, whole, _engine_limits(limits), frozenset(result.coverage.witnesses))
+    witnesses, bounded = frozenset(result.coverage.witnesses), bool(result.bounds)
+    seen = outlook(world, whole, _engine_limits(limits), witnesses, bounded=bounded)
     memory = replace(result.memory, peak=peak_resident(), search=max(result.memory.search, seen.bytes))
     reason = seen.reason or result.reason
     seconds = replace(result.seconds, search=seen.seconds)

@@ -43,9 +43,13 @@ def unknown(world: World, reason: str = "") -> Outlook:
     return Outlook(tuple(told), reason=reason)
 
 
-def outlook(world: World, model: NativeModel, limits: Limits, seen: frozenset[str]) -> Outlook:
-    """Search for a loop against each goal. `model` is without reductions; `seen` names what was true
-    somewhere.
+def outlook(
+    world: World, model: NativeModel, limits: Limits, seen: frozenset[str], *, bounded: bool
+) -> Outlook:
+    """Search for a loop against each goal. `model` is without reductions.
+
+    `seen` names what was true somewhere. `bounded`: some executions ended at a bound of the model, so that no
+    loop is no proof.
     """
     from lastput.lasso.graph import TooLarge
     from lastput.lasso.seek import prepare, seek
@@ -60,11 +64,13 @@ def outlook(world: World, model: NativeModel, limits: Limits, seen: frozenset[st
         return unknown(world, "interrupt")
     except (MemoryError, OSError):  # address space is limited more tightly than memory
         return unknown(world, "max-memory")
-    return replace(_told(world, sought, seen), seconds=time.monotonic() - began)
+    told = _told(world, sought, seen, "unknown" if bounded else "holds")
+    return replace(told, seconds=time.monotonic() - began)
 
 
-def _told(world: World, sought: Sought, seen: frozenset[str]) -> Outlook:
-    verdicts = ["holds" if found is None else "violated" for found in sought.lassos]
+def _told(world: World, sought: Sought, seen: frozenset[str], without: str) -> Outlook:
+    """What was found; `without` is the verdict on a goal that no loop was found against."""
+    verdicts = [without if found is None else "violated" for found in sought.lassos]
     progress = [_progress(world, *pair) for pair in zip(world.goals, verdicts, strict=True)]
     for number, goal in enumerate(world.goals):
         if goal.when is not None and goal.when.name not in seen:

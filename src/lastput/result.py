@@ -420,9 +420,10 @@ class Hunt:
 class Progress:
     """A progress property, and whether every fair run comes to it. `kind`, `what` and `fairness` as in Lasso.
 
-    `verdict` is holds, violated, or unknown: the search came to no end, or had found something else before.
-    Where all states were searched, but not for loops, `stopped` says what kept it from that, as
-    `Result.reason`. `never` names a condition of it that is true in no state, so that little is said.
+    `verdict` is holds, violated, or unknown: the search came to no end, or had found something else before,
+    or some execution ended at a bound. Where all states were searched, but not for loops, `stopped` says what
+    kept it from that, as `Result.reason`. `never` names a condition of it that is true in no state, so that
+    little is said.
     """
 
     kind: str

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from lastput import check
+from lastput import assert_holds, assert_violates, check
 from lastput.checker import build_world
+from lastput.explore.nearest import Model, nearest
 from lastput.lang import Scenario, Setup, UsageError, scenario
 from lastput.plan import REDUCTIONS, Plan
 from lastput.report.json import dumps
@@ -73,6 +75,7 @@ def test_who_steps_into_a_bound_can_step() -> None:
     """What lies beyond the bound is not known, so a fair run without that step is none."""
     fair = check(models.bounded)
     assert (fair.verdict, fair.reason) == ("incomplete", "bound")
+    assert [told.verdict for told in fair.progress] == ["unknown"]
     assert check(models.bounded, fairness="none").verdict == "violated"
 
 
@@ -174,6 +177,21 @@ def test_fairness_of_nothing_is_a_mistake() -> None:
 def test_asking_twice_is_asking_once() -> None:
     assert len(check(models.spinning, finishes=True).progress) == 1
     assert len(build_world(models.spinning, None, {}).goals) == 1
+
+
+def test_assertions_know_loops() -> None:
+    assert assert_violates(models.flickering, kind="starvation", function="wait_for_a").violation
+    assert assert_holds(models.flickering, fairness="strong").holds  # the scenario's own option
+    with pytest.raises(AssertionError, match="expected to hold, found starvation in wait_for_a"):
+        assert_holds(models.flickering)
+
+
+def test_the_nearest_state_is_found_beside_goals() -> None:
+    """The search from where somebody stands replaces the properties, but not the goals, of the world."""
+    path = str(Path(__file__).parents[2] / "examples" / "ticket_lock.py")
+    found = nearest(Model(path, "broken", (("tickets", False), ("others", 1))), (), "lock.taken")
+    assert found.schedule is not None
+    assert len(found.schedule) == 1
 
 
 def test_a_lasso_is_in_the_json() -> None:
