@@ -55,14 +55,15 @@ def agree(world: Callable[[], World], names: str, most: int | None = None) -> tu
     assert less is not None
     assert less.stop == "complete"
     one, other = found(plain, full), found(compiled, less)
-    assert other == one, f"{names}:\n{_difference(one, other)}"
+    assert other == one, f"{names}:\n{difference(one, other)}"
     assert less.states <= full.states
     if less.violation is not None:
         check_replay(world(), compiled, less)
     return full.states, less.states
 
 
-def _difference(one: Found, other: Found) -> str:
+def difference(one: Found, other: Found) -> str:
+    """What only one of two searches found, a line each."""
     lines = []
     for name in ("broken", "bounds", "unseen", "ran"):
         a, b = getattr(one, name), getattr(other, name)

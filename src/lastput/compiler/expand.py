@@ -12,7 +12,7 @@ from lastput.compiler.ir import Flow
 from lastput.compiler.marks import MarkCode
 from lastput.compiler.memory_code import EVENT, I8, I64, MemoryCode, Sites, const
 from lastput.compiler.reduce.alone import find_alone
-from lastput.compiler.reduce.alone_code import CHOICE, PLAIN, AloneCode
+from lastput.compiler.reduce.alone_code import KEPT, PLAIN, AloneCode
 from lastput.compiler.reduce.orbits import Orbits
 from lastput.compiler.reduce.symmetry import Symmetry
 from lastput.compiler.steps import LIVE, StateLayout, ThreadProgram
@@ -215,7 +215,7 @@ class ExpandCode(MemoryCode):
         """The steps of a thread that is enough here, if there is one whose steps all succeed; else of all."""
         b = self.builder
         again, retry, done = (self.function.append_basic_block(x) for x in ("alone", "retry", "expanded"))
-        start = b.call(code.alone, [self.base, const(0), const(PLAIN + CHOICE)])
+        start = b.call(code.alone, [self.base, const(0), const(PLAIN + KEPT)])
         before = b.block
         b.branch(again)
         b.position_at_end(again)
@@ -229,7 +229,7 @@ class ExpandCode(MemoryCode):
         b.position_at_end(retry)
         b.store(made, self.made)
         b.store(found, self.found)
-        other = b.call(code.alone, [self.base, b.add(only, const(1)), const(PLAIN + CHOICE)])
+        other = b.call(code.alone, [self.base, b.add(only, const(1)), const(PLAIN + KEPT)])
         only.add_incoming(other, b.block)
         b.branch(again)
         b.position_at_end(done)

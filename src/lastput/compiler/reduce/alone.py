@@ -14,8 +14,10 @@ STTT 1999). Departures:
   that they can have there (`knowledge.py`).
 - A step is taken alone only if it succeeds. One that breaks a rule, or meets a bound, is taken beside all
   others, so that nothing is missed behind it.
-- The cycle proviso is that of `positions.sticky`. A step that writes what an invariant or a reachability
-  condition reads is visible, and never alone.
+- The cycle proviso is that of `positions.sticky`.
+- A step that writes what an invariant or a reachability condition reads is visible. It is taken alone only if
+  nobody else can come to a step that is visible to the same property: whatever values the property sees in
+  some order, it sees in this one. The state before such a step is always kept.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
+from lastput.compiler import ir
 from lastput.compiler.ir import Flow
 from lastput.compiler.reduce.escape import private_accesses
 from lastput.compiler.reduce.footprint import Cells
@@ -40,8 +43,8 @@ class Alone:
     """
 
     others: list[list[list[int] | None]]
-    chooses: list[list[bool]]
-    """Of each thread, by position: whether the step may have several choices."""
+    plain: list[list[bool]]
+    """Of each thread, by position: the step has one choice, and no property sees what it does."""
 
 
 def find_alone(layout: StateLayout, visible: list[Flow], names: frozenset[str]) -> Alone:
@@ -60,9 +63,8 @@ class _Finder:
         self.cells = Cells(layout, [*flows, *visible], private)
         self.steps = [steps_of(layout, program) for program in layout.threads]
         self.prints = [[self.cells.footprint(step.code) for step in steps] for steps in self.steps]
-        self.seen = 0
-        for flow in visible:
-            self.seen |= self.cells.footprint(i for block in flow.blocks() for i in block.code).reads
+        self.seen = [self.cells.footprint(_reading(flow)).reads for flow in visible]
+        """What each property reads."""
         self.touching = [_by_cell([f.touches for f in prints]) for prints in self.prints]
         self.writing = [_by_cell([f.writes for f in prints]) for prints in self.prints]
         self.before = [_predecessors(steps) for steps in self.steps]
@@ -71,15 +73,25 @@ class _Finder:
     def run(self) -> Alone:
         """The table of all threads."""
         others = [self._thread(t) for t in range(len(self.steps))]
-        return Alone(others, [[step.chooses for step in steps] for steps in self.steps])
+        plain = [[self._plain(t, p) for p in range(len(steps))] for t, steps in enumerate(self.steps)]
+        return Alone(others, plain)
+
+    def _plain(self, t: int, p: int) -> bool:
+        return not self.steps[t][p].chooses and not self._watched(t, p)
+
+    def _watched(self, t: int, p: int) -> int:
+        """All that is read by properties which see what the step does."""
+        found = 0
+        for seen in self.seen:
+            if self.prints[t][p].writes & seen:
+                found |= seen
+        return found
 
     def _thread(self, t: int) -> list[list[int] | None]:
         count = len(self.steps[t])
         found: list[list[int] | None] = [None] * count
         worth = [0] * count
         for p in range(count):
-            if self.prints[t][p].writes & self.seen:
-                continue
             leaves = [self._leaves(t, p, u) for u in range(len(self.steps))]
             worth[p] = sum(mask.bit_count() for mask in leaves)
             found[p] = leaves
@@ -100,10 +112,14 @@ class _Finder:
             close |= self.writing[u].get(bit, 0)
         for bit in bits(mine.writes):
             close |= self.touching[u].get(bit, 0)
-        if not close:
+        visible = 0
+        for bit in bits(self._watched(t, p)):
+            visible |= self.writing[u].get(bit, 0)
+        if not close | visible:
             return everywhere
         stopped = self.waiting.stopped(t, p, u) if self.waiting else 0
-        bad = sum(1 << q for q in bits(close & ~stopped) if not self._independent(t, p, u, q))
+        bad = sum(1 << q for q in bits(close & ~stopped & ~visible) if not self._independent(t, p, u, q))
+        bad |= visible & ~stopped
         bad = self._leading_to(u, bad, stopped)
         if "por" not in self.names and "locks" not in self.names and bad:
             return 1 << len(self.steps[u])
@@ -129,6 +145,11 @@ class _Finder:
         if self.waiting is None or shared & (mine.vague | theirs.vague):
             return False
         return all(self.cells.is_cell(bit) and self.waiting.commute(bit, t, p, u, q) for bit in bits(shared))
+
+
+def _reading(flow: Flow) -> list[ir.Instr]:
+    """The code of a property, without its end: that is no thread's."""
+    return [i for block in flow.blocks() for i in block.code if not isinstance(i, ir.End)]
 
 
 def _by_cell(footprints: list[int]) -> dict[int, int]:

@@ -5,8 +5,8 @@
     int64 one(const uint64 *old, uint64 *new, int64 thread, uint64 choice, uint64 *radix, uint8 *coverage)
 
 `alone` gives the first thread, from `first` on, whose step is left alone by where the others stand, or the
-number of threads; `kinds` is PLAIN, CHOICE or their sum. `settle` takes steps that are alone and have no
-choice, in place, and tells how many; `noting` is 1 if `taken` shall get the thread of each. `one` takes one
+number of threads; `kinds` is PLAIN, KEPT or their sum. `settle` takes PLAIN steps that are alone, in
+place, and tells how many; `noting` is 1 if `taken` shall get the thread of each. `one` takes one
 step of one thread, as the functions of `codegen` do. The last two are there for `chains`.
 """
 
@@ -19,8 +19,8 @@ from lastput.compiler.reduce.alone import Alone
 from lastput.compiler.steps import ThreadProgram
 
 WORDS = I64.as_pointer()
-PLAIN, CHOICE = 1, 2
-"""Kinds of steps that can be alone."""
+PLAIN, KEPT = 1, 2
+"""Kinds of steps that can be alone; the state before one that is KEPT is, too."""
 LONGEST = 4096
 """Steps that `settle` takes at most."""
 
@@ -92,8 +92,8 @@ class AloneCode(MemoryCode):
         self.builder.position_at_end(on)
 
     def _kinds(self, thread: int) -> list[int]:
-        pairs = zip(self.table.others[thread], self.table.chooses[thread], strict=True)
-        return [*(0 if leaves is None else CHOICE if chooses else PLAIN for leaves, chooses in pairs), 0]
+        pairs = zip(self.table.others[thread], self.table.plain[thread], strict=True)
+        return [*(0 if leaves is None else PLAIN if plain else KEPT for leaves, plain in pairs), 0]
 
     def _left(self, thread: int, other: int, position: ll.Value) -> ll.Value:
         """Whether `other` stands where it leaves the step of `thread` at `position` alone."""

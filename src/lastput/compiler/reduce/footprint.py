@@ -11,7 +11,7 @@ pointers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from lastput.compiler import ir
@@ -97,6 +97,22 @@ class Cells:
                     # A thread that ends is looked for in every lock.
                     found.reads |= self._bits(self.lock_cells)
         return found
+
+    def concerns(self, code: Iterable[ir.Instr], group: Collection[int]) -> bool:
+        """Whether `code` may touch a cell of `group`, or the life of its object; private ones included."""
+        return any(self._concerns(instr, group) for instr in code)
+
+    def _concerns(self, instr: ir.Instr, group: Collection[int]) -> bool:
+        match instr:
+            case ir.Load() | ir.Store():
+                return any(address in group for address in self.targets(instr))
+            case ir.Alloc():
+                return any(a in group for o in self.pool(instr) for a in range(o.base, o.base + o.size))
+            case ir.Free():
+                return any(a in group for o in self.freed(instr) for a in range(o.base, o.base + o.size))
+            case ir.End():
+                return any(address in group for address in self.lock_cells)
+        return False
 
     def _access(self, instr: ir.Load | ir.Store, found: Footprint) -> None:
         targets = self.targets(instr)

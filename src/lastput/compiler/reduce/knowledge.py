@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 from lastput.compiler.ranges import cell_range
 from lastput.compiler.reduce.footprint import Cells
+from lastput.compiler.reduce.positions import Step
 from lastput.compiler.reduce.project import Outcome, Projection, TooMany, Values
 from lastput.lang.types import HoldersType, HolderType
 
@@ -72,9 +73,12 @@ class _Possible:
 class Knowledge:
     """About one group of cells. Raises TooMany if it has too many values, or its steps too many paths."""
 
-    def __init__(self, cells: Cells, group: tuple[int, ...]) -> None:
+    def __init__(self, cells: Cells, group: tuple[int, ...], steps: list[list[Step]]) -> None:
         self.cells, self.group = cells, group
         programs = cells.layout.threads
+        self._exits = [[sum(1 << e for e in step.exits) for step in of_one] for of_one in steps]
+        self._aside = [[not cells.concerns(step.code, group) for step in of_one] for of_one in steps]
+        """Steps that have nothing to do with the group."""
         self.projections = [Projection(cells, program, group) for program in programs]
         types = self.projections[0].types
         self._named = [isinstance(kind, (HolderType, HoldersType)) for kind in types]
@@ -128,6 +132,9 @@ class Knowledge:
         while found.work:
             thread, state, positions = found.work.pop()
             for position in bits(positions):
+                if position < len(self._aside[thread]) and self._aside[thread][position]:
+                    found.add(thread, state, self._exits[thread][position])
+                    continue
                 for outcome in self._steps(thread, position, state[0]):
                     after = self._after(state, outcome, thread)
                     found.add(thread, after, 1 << outcome.exit)
@@ -183,6 +190,8 @@ class Knowledge:
     def _deltas(self, thread: int, position: int, domain: list[int]) -> set[tuple[int, int]]:
         """(position behind, what is added to the counter) of each way through a step."""
         found: set[tuple[int, int]] = set()
+        if position < len(self._aside[thread]) and self._aside[thread][position]:
+            return {(exit_, 0) for exit_ in bits(self._exits[thread][position])}
         for value in domain:
             for outcome in self._steps(thread, position, (value,)):
                 (after,) = outcome.after

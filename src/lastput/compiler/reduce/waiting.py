@@ -54,7 +54,7 @@ class Waiting:
         """The answer, or no if the group is too much to look at."""
         if group not in self._known:
             try:
-                self._known[group] = Knowledge(self.cells, group)
+                self._known[group] = Knowledge(self.cells, group, self.steps)
             except TooMany:
                 self._known[group] = None
         known = self._known[group]
