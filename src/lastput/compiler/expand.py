@@ -215,7 +215,9 @@ class ExpandCode(MemoryCode):
         """The steps of a thread that is enough here, if there is one whose steps all succeed; else of all."""
         b = self.builder
         again, retry, done = (self.function.append_basic_block(x) for x in ("alone", "retry", "expanded"))
-        start = b.call(code.alone, [self.base, const(0), const(PLAIN + KEPT)])
+        # With chains, a PLAIN step that could be alone has been taken before the state was kept.
+        kinds = const(PLAIN + KEPT if self.settle is None else KEPT)
+        start = b.call(code.alone, [self.base, const(0), kinds])
         before = b.block
         b.branch(again)
         b.position_at_end(again)
@@ -229,7 +231,7 @@ class ExpandCode(MemoryCode):
         b.position_at_end(retry)
         b.store(made, self.made)
         b.store(found, self.found)
-        other = b.call(code.alone, [self.base, b.add(only, const(1)), const(PLAIN + KEPT)])
+        other = b.call(code.alone, [self.base, b.add(only, const(1)), kinds])
         only.add_incoming(other, b.block)
         b.branch(again)
         b.position_at_end(done)
