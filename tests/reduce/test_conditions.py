@@ -368,6 +368,22 @@ def t2() -> None:
 def setup(s: Setup) -> None:
     vm.head = s.new(item, "it")
 """,
+    "a condition that breaks a rule waits for nobody": """
+def t0() -> None:
+    x = vm.head
+    with atomic():
+        await_(lambda: vm.owner == 0)
+        vm.owner = this_thread() + 1
+    vm.head = NULL
+    vm.head = x
+    vm.owner = 0
+
+def t1() -> None:
+    await_(lambda: vm.head.value == 0 and vm.owner == 0)
+
+def setup(s: Setup) -> None:
+    vm.head = s.static(item, "it")
+""",
     "a lock that is held at the end is seen": """
 def t0() -> None:
     vm.a = 1
