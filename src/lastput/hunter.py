@@ -29,6 +29,7 @@ from lastput.lang.errors import UsageError, nearest
 from lastput.lang.options import Value
 from lastput.lang.scenario import Scenario
 from lastput.lang.world import World
+from lastput.progress import unknown
 from lastput.result import Counts, Guarantee, Hunt, Memory, Result, Seconds, Tried, Violation
 
 MAX_STATES = 5_000_000
@@ -177,6 +178,8 @@ def _result(
     ran = _ran(native, attempts if last.found is None else [last])
     found, before = _violation(world, native, last, ran, deadline)
     reason = "" if found else _reason(attempts, bool(met))
+    if world.goals and not found:  # however much was run: no hunt looks for loops
+        reason = reason or "hunt"
     return replace(
         _header(world, _limits(None, None, None)),
         verdict="violated" if found else "incomplete" if reason else "holds",
@@ -189,6 +192,7 @@ def _result(
         memory=Memory(peak=peak_resident()),
         bounds=tuple(_bound(native.sites[code], times) for code, times in sorted(met.items())),
         coverage=coverage(world, native.places, ran.tolist()),
+        progress=unknown(world).progress,
         violation=found,
         hunt=Hunt(
             seed=wish.seed,

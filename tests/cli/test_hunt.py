@@ -80,3 +80,12 @@ def test_wrong_options_are_one_line(cli: Cli, wrong: tuple[str, ...], words: str
     assert (ended.status, ended.out) == (2, "")
     assert words in ended.err
     assert ended.err.count("\n") == 1
+
+
+def test_no_hunt_proves_progress(cli: Cli, pytestconfig: pytest.Config) -> None:
+    """Every schedule was run, and none breaks a rule; but one goes round for ever."""
+    lock = str(pytestconfig.rootpath / "examples" / "ticket_lock.py")
+    ended = cli("hunt", lock, "--variant", "broken", "--by", "preemptions")
+    assert ended.status == 3
+    assert "INCOMPLETE: a hunt looks for no loops" in ended.out
+    assert "nothing was left out" in " ".join(ended.out.split())

@@ -31,6 +31,8 @@ def reason(result: Result) -> str:
     """Why the result is incomplete, in words."""
     limit = result.limits.max_memory
     memory = bytes_text(limit) if limit else "most of what this machine has free"
+    if result.reason == "hunt" and result.progress:
+        return "a hunt looks for no loops, and the scenario asks for progress"
     why = REASONS[result.reason].format(result.limits, result.memory.store, memory=memory)
     return f"in the search for loops {why}" if stopped_at_loops(result) else why
 
