@@ -98,6 +98,15 @@ def gated(s: Setup) -> None:
     s.reachable(gate_is_open, place)
 
 
+@scenario()
+def asked_for_progress(s: Setup) -> None:
+    """The same, and a loop would break what is asked."""
+    place = s.static(gate)
+    s.thread("opener", opener, place)
+    s.thread("passer", passer, place)
+    s.eventually(gate_is_open, place)
+
+
 def never(p: ptr[gate]) -> bool:
     return p.count == 200
 

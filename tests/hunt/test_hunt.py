@@ -14,7 +14,7 @@ from lastput.report.html.result import results_page
 from lastput.report.text import report
 from lastput.result import Result
 
-from .model import gated, race, spinning, unreached
+from .model import asked_for_progress, gated, race, spinning, unreached
 
 EACH = ("random", "pct", "preemptions", "switches", "deepening")
 
@@ -105,6 +105,15 @@ def test_what_is_never_reached_is_a_violation_once_all_was_run(by: str) -> None:
     assert result.violation is not None
     assert result.violation.kind == "unreachable"
     assert hunt(unreached, by="random", walks=500).verdict == "incomplete"
+
+
+@pytest.mark.parametrize("by", ["preemptions", "switches", "deepening"])
+def test_progress_is_not_settled_by_a_hunt(by: str) -> None:
+    result = hunt(asked_for_progress, by=by, bound=9)
+    assert (result.verdict, result.reason) == ("incomplete", "hunt")
+    assert [told.verdict for told in result.progress] == ["unknown"]
+    assert "INCOMPLETE: a hunt looks for no loops, " in report(result)
+    assert lastput.check(asked_for_progress).holds
 
 
 def test_a_loop_without_end_is_cut() -> None:
