@@ -142,7 +142,7 @@ def written(lines: Sequence[Line], page: str) -> str:
     parts = {
         "summary": summary(lines),
         "steps": table(lines, "steps"),
-        "seconds": [f"{'; '.join(machine.describe()[:3])}.", "", *table(lines, "seconds")],
+        "seconds": [*_machine(), "", *table(lines, "seconds")],
     }
     for name, rows in parts.items():
         text = "\n".join(rows)
@@ -153,6 +153,11 @@ def written(lines: Sequence[Line], page: str) -> str:
             flags=re.S,
         )
     return page
+
+
+def _machine() -> list[str]:
+    """Processor, memory and system, a line each."""
+    return [f"- {' '.join(line.split())}" for line in machine.describe()[:3]]
 
 
 def main() -> int:
