@@ -124,6 +124,12 @@ def test_report(cli: Cli, model: str) -> None:
     assert "Every interleaving of 2 threads (once and ever) was run" in out
 
 
+def test_what_to_type_next_asks_the_same(cli: Cli, model: str) -> None:
+    out = " ".join(cli("check", model, "--progress", "--fairness", "none").out.replace("\\\n", "").split())
+    assert "--variant default --progress --fairness none --save oops.json" in out
+    assert "lastput explore silent.py --variant default" in out
+
+
 def test_replay(cli: Cli, model: str, saved: Path) -> None:
     found = cli("check", model, "--progress").out
     again = cli("replay", "loop.json")

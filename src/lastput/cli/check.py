@@ -106,10 +106,11 @@ def _what_next(args: argparse.Namespace, found: Result) -> None:
     """What to type to see more of a violation."""
     chosen = [word for pair in args.set for word in ("--set", pair)]
     same = [args.target, "--variant", found.variant, *chosen]
-    text = "\nTo replay it:\n" + _pasted("check", *same, "--save", "oops.json")
+    asked = ["--progress"] * args.progress + (["--fairness", args.fairness] if args.fairness else [])
+    text = "\nTo replay it:\n" + _pasted("check", *same, *asked, "--save", "oops.json")
     text += "\n  lastput replay oops.json --pdb\nTo step through it, in a browser:\n"
     if args.html is None:
-        text += _pasted("check", *same, "--html", "oops.html") + "\n"
+        text += _pasted("check", *same, *asked, "--html", "oops.html") + "\n"
     terminal.say(text + _pasted("explore", *same) + "\n")
 
 

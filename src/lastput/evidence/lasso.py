@@ -48,7 +48,8 @@ def words_of(world: World, goal: Goal) -> str:
     """A goal in a few words: `writer and reader finish`, `is_waiting leads to is_served`."""
     if goal.kind == "finishes":
         names = [world.threads[thread].name for thread in goal.threads]
-        return f"{' and '.join(names)} finish{'es' * (len(names) == 1)}"
+        listed = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+        return f"{listed} finish{'es' * (len(names) == 1)}"
     name = _name(goal.then)
     return f"{_name(goal.when)} leads to {name}" if goal.when is not None else f"eventually {name}"
 
