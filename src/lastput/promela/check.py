@@ -17,7 +17,8 @@ from lastput.engine.model import NativeModel
 from lastput.engine.outcome import Limits, Outcome, Progress, Violation
 from lastput.engine.search import search
 from lastput.promela.compile import REMADE, Compiled, compile_model, corrected, sample
-from lastput.promela.interpreter import Interpreter, State, Trail
+from lastput.promela.interpreter import Interpreter
+from lastput.promela.state import State, Trail
 from lastput.promela.tree import Model, Variable
 
 Verdict = Literal["holds", "violated", "incomplete"]

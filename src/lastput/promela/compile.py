@@ -12,11 +12,12 @@ import numpy.typing as npt
 from lastput.compiler import native
 from lastput.engine.model import NativeModel
 from lastput.promela.code import build
-from lastput.promela.flow import Automaton, automaton
-from lastput.promela.interpreter import Interpreter, State
+from lastput.promela.fields import Site
+from lastput.promela.flow import automaton
+from lastput.promela.interpreter import Interpreter
 from lastput.promela.layout import Assumed, Cells, Layout, lay_out
+from lastput.promela.state import State
 from lastput.promela.tree import Model, Variable
-from lastput.promela.values import Site
 
 SAMPLE_SECONDS = 0.5
 SAMPLE_STATES = 4_000
@@ -191,6 +192,3 @@ class _Sample:
         low, high = min(values), max(values)
         known = self.ranges.setdefault(part, [low, high])
         known[0], known[1] = min(known[0], low), max(known[1], high)
-
-
-__all__ = ["Automaton", "Compiled", "compile_model", "corrected", "sample"]

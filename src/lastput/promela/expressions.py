@@ -352,3 +352,21 @@ def constant(word: Token, condition: list[Token]) -> int:
     if reader.stream.token.kind != "end":
         reader.stream.wrong("the end of the line")
     return value
+
+
+def parts(expression: Expr) -> list[Expr]:
+    """An expression and everything in it."""
+    match expression:
+        case Reference(index=index) if index is not None:
+            below = [index]
+        case Unary(operand=operand):
+            below = [operand]
+        case Binary(left=left, right=right):
+            below = [left, right]
+        case Conditional(condition=a, then=b, otherwise=c):
+            below = [a, b, c]
+        case Run(arguments=arguments):
+            below = list(arguments)
+        case _:
+            below = []
+    return [expression, *(part for one in below for part in parts(one))]

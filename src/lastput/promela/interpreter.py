@@ -12,102 +12,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lastput.promela.expressions import fold
+from lastput.promela.context import Context
+from lastput.promela.control import follow, guards, resolved, within
+from lastput.promela.state import (
+    MOST_IN_ONE_STEP,
+    MOST_PROCESSES,
+    Fault,
+    Message,
+    Position,
+    Running,
+    State,
+    Step,
+    Trail,
+)
 from lastput.promela.tree import (
     Assertion,
     Assign,
-    Binary,
     Block,
-    Break,
-    Choice,
     Condition,
-    Conditional,
     Constant,
     Else,
-    Expr,
-    Goto,
-    Match,
     Model,
-    Named,
-    Print,
-    Probe,
     Process,
-    Receivable,
     Receive,
-    Reference,
     Run,
     Send,
-    Sequence,
     Statement,
-    Unary,
-    Variable,
-    block_of,
 )
-
-MOST_PROCESSES = 255
-MOST_IN_ONE_STEP = 2_000
-"""Statements that one step may execute: an atomic block without end is a fault, not a hang."""
-
-Position = Statement | None
-"""The statement that a process is at; None: its end."""
-Message = tuple[int, ...]
-Trail = tuple[tuple[int, Statement | None], ...]
-"""What a step executed: (process, statement), in order; None is the end of a process."""
-
-
-class Fault(Exception):
-    """A step breaks a rule: `kind` is assertion, index, division, shift, channel, d_step, endless or
-    processes."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-
-
-@dataclass
-class Running:
-    """One process: its type, where it is, its variables' elements."""
-
-    process: Process
-    position: Position
-    values: list[list[int]]
-
-
-@dataclass
-class State:
-    """A state; `key()` tells states apart."""
-
-    values: list[list[int]]
-    channels: list[list[Message]]
-    processes: list[Running]
-
-    def copy(self) -> State:
-        """A state that can be changed without changing this one."""
-        return State(
-            [list(v) for v in self.values],
-            [list(c) for c in self.channels],
-            [Running(p.process, p.position, [list(v) for v in p.values]) for p in self.processes],
-        )
-
-    def key(self) -> object:
-        """Equal for equal states only."""
-        return (
-            tuple(map(tuple, self.values)),
-            tuple(map(tuple, self.channels)),
-            tuple((p.process.name, id(p.position), tuple(map(tuple, p.values))) for p in self.processes),
-        )
-
-
-@dataclass(frozen=True)
-class Step:
-    """A step: of which process, which of its steps in this state, what it executed, and its end: a state,
-    or the fault that it came to."""
-
-    pid: int
-    choice: int
-    trail: Trail
-    state: State | None
-    fault: Fault | None
 
 
 @dataclass
@@ -150,12 +81,12 @@ class Interpreter:
         pid = len(state.processes)
         if pid >= MOST_PROCESSES:
             raise Fault("processes", f"more than {MOST_PROCESSES} processes")
-        running = Running(process, _resolved(process.body.statements[0], process), [])
+        running = Running(process, resolved(process.body.statements[0], process), [])
         state.processes.append(running)
         running.values = [[0] * v.elements for v in process.locals]
         for values, variable, value in zip(running.values, process.parameters, arguments, strict=False):
             values[0] = variable.stored.cut(value)
-        context = _Context(self, state, pid, False)
+        context = Context(self, state, pid, False)
         for values, variable in zip(running.values, process.locals, strict=True):
             if variable.initial is not None:
                 values[:] = [variable.stored.cut(context.value(variable.initial))] * variable.elements
@@ -236,7 +167,7 @@ class Interpreter:
         self, state: State, pid: int, statement: Statement, timeout: bool
     ) -> Iterator[tuple[State, int, bool, Trail]]:
         """What comes of one statement: the state, whose turn it is, whether it goes on at once."""
-        context = _Context(self, state, pid, timeout)
+        context = Context(self, state, pid, timeout)
         if isinstance(statement, Send):
             channel = context.channel(statement.channel)
             if self.capacity[channel] == 0:
@@ -252,7 +183,7 @@ class Interpreter:
 
     def _perform(self, state: State, pid: int, statement: Statement, timeout: bool) -> None:
         """Change `state` as an enabled statement does; not the position."""
-        context = _Context(self, state, pid, timeout)
+        context = Context(self, state, pid, timeout)
         match statement:
             case Condition(expression=Run() as run):
                 self._run(context, run)
@@ -269,11 +200,11 @@ class Interpreter:
             case Block():
                 self._d_step(state, pid, statement, timeout)
 
-    def _run(self, context: _Context, run: Run) -> int:
+    def _run(self, context: Context, run: Run) -> int:
         arguments = [context.value(a) for a in run.arguments]
         return self._start(context.state, self.model.processes[run.process], arguments)
 
-    def _send(self, context: _Context, statement: Send) -> None:
+    def _send(self, context: Context, statement: Send) -> None:
         channel = context.channel(statement.channel)
         message = self._message(context, statement, channel)
         queue = context.state.channels[channel]
@@ -282,13 +213,13 @@ class Interpreter:
             place = next((i for i, other in enumerate(queue) if other >= message), place)
         queue.insert(place, message)
 
-    def _message(self, context: _Context, statement: Send, channel: int) -> Message:
+    def _message(self, context: Context, statement: Send, channel: int) -> Message:
         values = [context.value(a) for a in statement.arguments]
         if len(values) != len(self.fields[channel]):
             raise Fault("channel", "a message of the wrong number of fields")
         return tuple(field.cut(v) for field, v in zip(self.fields[channel], values, strict=True))
 
-    def _receive(self, context: _Context, statement: Receive) -> None:
+    def _receive(self, context: Context, statement: Receive) -> None:
         channel = context.channel(statement.channel)
         place = context.found(statement, channel)
         assert place is not None, "an enabled receive finds a message"
@@ -298,7 +229,7 @@ class Interpreter:
         context.assign(statement, message)
 
     def _handshakes(
-        self, state: State, pid: int, statement: Send, channel: int, context: _Context
+        self, state: State, pid: int, statement: Send, channel: int, context: Context
     ) -> Iterator[tuple[State, int, bool, Trail]]:
         """A rendezvous: the sender's statement with that of each process that can receive."""
         message = self._message(context, statement, channel)
@@ -310,20 +241,20 @@ class Interpreter:
             for receive in guards(running.position):
                 if not isinstance(receive, Receive) or receive.keep:
                     continue
-                there = _Context(self, sent, other, False)
+                there = Context(self, sent, other, False)
                 if there.channel(receive.channel) != channel or not there.matches(receive, message):
                     continue
                 after = sent.copy()
-                _Context(self, after, other, False).assign(receive, message)
+                Context(self, after, other, False).assign(receive, message)
                 after.processes[other].position, on = follow(receive, running.process)
                 yield after, other, on, ((pid, statement), (other, receive))
 
     def _d_step(self, state: State, pid: int, block: Block, timeout: bool) -> None:
         position: Position = block.body.statements[0]
         process = state.processes[pid].process
-        context = _Context(self, state, pid, timeout)
+        context = Context(self, state, pid, timeout)
         for _ in range(MOST_IN_ONE_STEP):
-            if position is None or not _within(position, block):
+            if position is None or not within(position, block):
                 return
             options = guards(position)
             taken = next((s for s in options if context.enabled(s) and not isinstance(s, Else)), None)
@@ -333,184 +264,3 @@ class Interpreter:
             self._perform(state, pid, taken, timeout)
             position, _ = follow(taken, process)
         raise Fault("endless", f"a d_step of more than {MOST_IN_ONE_STEP} statements")
-
-
-class _Context:
-    """Values as one process sees them in one state."""
-
-    def __init__(self, interpreter: Interpreter, state: State, pid: int, timeout: bool) -> None:
-        self.interpreter, self.state, self.pid, self.timeout = interpreter, state, pid, timeout
-
-    def _cells(self, variable: Variable) -> list[int]:
-        if not variable.kept:
-            return [0] * variable.elements
-        place = self.interpreter.place[id(variable)]
-        return (self.state.processes[self.pid].values if variable.owner else self.state.values)[place]
-
-    def _index(self, reference: Reference) -> int:
-        index = 0 if reference.index is None else self.value(reference.index)
-        if not 0 <= index < reference.variable.elements:
-            name = reference.variable.name
-            raise Fault("index", f"{name}[{index}], but {name} has {reference.variable.elements} elements")
-        return index
-
-    def store(self, target: Reference, value: int) -> None:
-        """Assign, cut to the variable's type."""
-        self._cells(target.variable)[self._index(target)] = target.variable.stored.cut(value)
-
-    def channel(self, reference: Reference) -> int:
-        """The number of a channel, from 0."""
-        value = self.value(reference)
-        if not 1 <= value <= len(self.interpreter.capacity):
-            raise Fault("channel", f"{reference.variable.name} is no channel yet")
-        return value - 1
-
-    def value(self, expression: Expr) -> int:
-        """The value of an expression, a C int."""
-        match expression:
-            case Constant(value=value):
-                return value
-            case Reference(variable=variable):
-                index = self._index(expression)
-                if variable.channel is not None:
-                    return variable.channel.first + index
-                return self._cells(variable)[index]
-            case Unary(operator=operator, operand=operand):
-                value = self.value(operand)
-                return int(not value) if operator == "!" else _int(-value if operator == "-" else ~value)
-            case Binary():
-                return self._binary(expression)
-            case Conditional(condition=condition, then=then, otherwise=otherwise):
-                return self.value(then if self.value(condition) else otherwise)
-            case Probe(what=what, channel=reference):
-                return self._probe(what, self.channel(reference))
-            case Receivable(receive=receive):
-                return int(self.found(receive, self.channel(receive.channel)) is not None)
-            case Named(what=what):
-                return {"timeout": int(self.timeout), "_pid": self.pid, "_nr_pr": len(self.state.processes)}[
-                    what
-                ]
-        raise AssertionError("`run` is no value")
-
-    def _binary(self, expression: Binary) -> int:
-        left = self.value(expression.left)
-        if expression.operator == "&&" and not left:
-            return 0
-        if expression.operator == "||" and left:
-            return 1
-        value = fold(expression.operator, left, self.value(expression.right))
-        if value is None:
-            kind = "division" if expression.operator in "/%" else "shift"
-            raise Fault(
-                kind, "division by zero" if kind == "division" else "shift by less than 0 or more than 31"
-            )
-        return value
-
-    def _probe(self, what: str, channel: int) -> int:
-        length, capacity = len(self.state.channels[channel]), self.interpreter.capacity[channel]
-        if what == "len":
-            return length
-        return int(
-            {"empty": length == 0, "nempty": length > 0}.get(what, (length == capacity) == (what == "full"))
-        )
-
-    def found(self, receive: Receive, channel: int) -> int | None:
-        """Where in the channel the message is that a receive would take."""
-        queue = self.state.channels[channel]
-        places = range(len(queue) if receive.anywhere else min(1, len(queue)))
-        return next((i for i in places if self.matches(receive, queue[i])), None)
-
-    def matches(self, receive: Receive, message: Message) -> bool:
-        """Whether every constant of a receive is the message's field."""
-        if len(receive.arguments) != len(message):
-            raise Fault("channel", "a receive of the wrong number of fields")
-        pairs = zip(receive.arguments, message, strict=True)
-        return all(self.value(a.value) == field for a, field in pairs if isinstance(a, Match))
-
-    def assign(self, receive: Receive, message: Message) -> None:
-        """Put a message's fields into the variables of a receive."""
-        for argument, field in zip(receive.arguments, message, strict=True):
-            if isinstance(argument, Reference):
-                self.store(argument, field)
-
-    def enabled(self, statement: Statement) -> bool:
-        """Whether a statement can be executed; a rendezvous is asked for elsewhere."""
-        match statement:
-            case Condition(expression=expression):
-                return isinstance(expression, Run) or self.value(expression) != 0
-            case Send(channel=channel):
-                number = self.channel(channel)
-                return len(self.state.channels[number]) < self.interpreter.capacity[number]
-            case Receive(channel=channel):
-                return self.found(statement, self.channel(channel)) is not None
-            case Block(body=body):
-                options = guards(body.statements[0])
-                return any(isinstance(s, Else) or self.enabled(s) for s in options)
-        return True
-
-
-# -- where control goes ------------------------------------------------------------------------------
-
-
-def guards(position: Statement) -> list[Statement]:
-    """The statements that may come next where a process is at `position`."""
-    match position:
-        case Choice(options=options):
-            return [s for option in options for s in guards(option.statements[0])]
-        case Block(kind=kind, body=body) if kind != "d_step":
-            return guards(body.statements[0])
-    return [position]
-
-
-def follow(statement: Statement, process: Process) -> tuple[Position, bool]:
-    """Where a process is after a statement, and whether it is still in an atomic block that it has not
-    left on the way."""
-    atomic = block_of(statement, "atomic")
-    here: Statement = statement
-    for _ in range(MOST_IN_ONE_STEP):
-        if isinstance(here, Goto):
-            to: Position = process.labels[here.label]
-            if atomic is not None:
-                atomic = block_of(process.labels[here.label], "atomic")
-        elif isinstance(here, Break):
-            to = _beyond(here.loop)
-        else:
-            to = _beyond(here)
-        if atomic is not None and (to is None or not _within(to, atomic)):
-            atomic = None
-        if to is None or not isinstance(to, Goto | Break):
-            return to, atomic is not None
-        here = to
-    raise AssertionError("the parser refuses a goto to itself")
-
-
-def _beyond(statement: Statement) -> Position:
-    """The statement after one that is done, without regard to what it is."""
-    sequence: Sequence = statement.parent
-    if statement.place + 1 < len(sequence.statements):
-        return sequence.statements[statement.place + 1]
-    owner = sequence.owner
-    if owner is None:
-        return None
-    if isinstance(owner, Choice) and owner.repeats:
-        return owner
-    return _beyond(owner)
-
-
-def _resolved(statement: Statement, process: Process) -> Position:
-    """Where a process is that would be at `statement`."""
-    return follow(statement, process)[0] if isinstance(statement, Goto | Break) else statement
-
-
-def _within(statement: Statement, block: Block) -> bool:
-    owner = statement.parent.owner
-    while owner is not None and owner is not block:
-        owner = owner.parent.owner
-    return owner is block
-
-
-def _int(value: int) -> int:
-    return (value + (1 << 31)) % (1 << 32) - (1 << 31)
-
-
-__all__ = ["Fault", "Interpreter", "Print", "State", "Step", "Trail"]

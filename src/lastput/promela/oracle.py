@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lastput.promela.interpreter import Interpreter, State
+from lastput.promela.interpreter import Interpreter
+from lastput.promela.state import State
 from lastput.promela.tree import Model
 
 

@@ -6,15 +6,14 @@ from collections.abc import Callable
 
 from llvmlite import ir as ll
 
-from lastput.compiler.packing import Field
-from lastput.promela.interpreter import MOST_IN_ONE_STEP
+from lastput.promela.fields import FALSE, I32, I64, TRUE, Int, Site, View, i32, i64
 from lastput.promela.layout import Cells, Queue
+from lastput.promela.state import MOST_IN_ONE_STEP
 from lastput.promela.tree import (
     Assertion,
     Assign,
     Block,
     Condition,
-    Constant,
     Else,
     Receive,
     Reference,
@@ -23,7 +22,7 @@ from lastput.promela.tree import (
     Statement,
     Type,
 )
-from lastput.promela.values import FALSE, I32, I64, TRUE, Int, Site, Values, View, i32, i64
+from lastput.promela.values import Values
 
 
 class Statements(Values):
@@ -328,6 +327,3 @@ class Statements(Values):
 def _backward(target: Statement, position: Statement) -> bool:
     """Whether a jump may be one of a loop."""
     return (target.token.line, target.token.column) <= (position.token.line, position.token.column)
-
-
-__all__ = ["Constant", "Field", "Statements"]
