@@ -172,14 +172,25 @@ def _search(
     native: Compiled, limits: Limits, progress: Callable[[Progress], None] | None, plan: Plan
 ) -> Outcome:
     from lastput.engine import search
+    from lastput.engine.team import Lost
 
-    return search.search(
-        native.native,
-        limits=_engine_limits(limits),
-        progress=progress,
-        cores=plan.cores,
-        store=plan.store,
-    )
+    model, cluster = native.native, None
+    if plan.cluster is not None:
+        from lastput import clusters
+
+        cluster = clusters.reach(plan)
+        model = clusters.ready(native, cluster)
+    try:
+        return search.search(
+            model,
+            limits=_engine_limits(limits),
+            progress=progress,
+            cores=plan.cores,
+            store=plan.store,
+            cluster=cluster,
+        )
+    except Lost as lost:
+        raise UsageError(f"cluster {plan.cluster}: {lost} was lost, as others before it") from None
 
 
 def _engine_limits(limits: Limits) -> EngineLimits:

@@ -7,8 +7,10 @@ all others are tested against.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from lastput.lang.errors import UsageError
 
@@ -36,6 +38,9 @@ STORES: dict[str, str] = {
 """What keeps the states found, by name."""
 
 
+_ADDRESS = re.compile(r"local:\d+|auto|(ray://)?[\w.-]+:\d+")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """How to search."""
@@ -46,6 +51,13 @@ class Plan:
     """Threads that search, each with its own part of the states, once a level has some ten thousand of them.
     No result depends on their number."""
 
+    cluster: str | None = None
+    """Workers that search instead of threads: `local:N` for N processes of this machine, else the address of
+    a Ray cluster (`HOST:PORT`, `auto`). Needs lastput[cluster]."""
+    cluster_directory: Path | None = None
+    """Where the workers keep checkpoints, for when one is lost; every machine of the cluster must see it.
+    None: with `local:N` a directory of this run, else there are no checkpoints."""
+
     store: str = "auto"
     """One of STORES."""
 
@@ -54,6 +66,10 @@ class Plan:
             raise UsageError(f"no store is called {self.store!r}: use {', '.join(STORES)}")
         if self.cores < 1:
             raise UsageError(f"cores={self.cores}: use a number from 1")
+        if self.cluster is not None and not _ADDRESS.fullmatch(self.cluster):
+            raise UsageError(f"cluster {self.cluster!r}: use local:N, auto or HOST:PORT")
+        if self.cluster_directory is not None and not self.cluster_directory.is_dir():
+            raise UsageError(f"{self.cluster_directory}: no such directory")
 
 
 def reductions(text: str) -> frozenset[str]:

@@ -58,6 +58,8 @@ def one_line(cli: Cli, *argv: str) -> str:
         (["check", "book.py", "--timeout", "0"], "--timeout"),
         (["check", "book.py", "--timeout", "nan"], "--timeout"),
         (["check", "book.py", "--timeout", "inf"], "--timeout"),
+        (["check", "book.py", "--cluster", "far away"], "cluster 'far away': use local:N, auto or HOST:PORT"),
+        (["check", "book.py", "--cluster-dir", "nosuch"], "nosuch: no such directory"),
         (["check", "book.py", "--cores", "0"], "--cores 0: use a number from 1"),
         (["check", "book.py", "--cores", "two"], "--cores two: use a number from 1"),
         (["check", "book.py", "--save", "no/dir/x.json"], "no directory"),

@@ -30,6 +30,8 @@ def run(args: argparse.Namespace) -> int:
         reduce=plans.reductions(args.reduce),
         cores=count("--cores", args.cores) or usable_cores(),
         store=args.store,
+        cluster=args.cluster,
+        cluster_directory=None if args.cluster_dir is None else Path(args.cluster_dir),
     )
     scenario = target.find(args.target)
     settings = target.settings(args.set)

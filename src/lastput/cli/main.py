@@ -234,6 +234,8 @@ def _add_plan(check: Parser) -> None:
         "--reduce", metavar="NAMES", default="none", help="reductions to use: all, none (default), or some"
     )
     how.add_argument("--cores", metavar="N", help="cores to search with (default: all there are)")
+    how.add_argument("--cluster", metavar="ADDRESS", help="a Ray cluster to search on, or local:N")
+    how.add_argument("--cluster-dir", metavar="DIR", help="for its checkpoints: all of its machines see this")
 
 
 def _add_replay(commands: argparse._SubParsersAction[Parser]) -> None:

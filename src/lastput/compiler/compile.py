@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ from lastput.compiler.memory_code import Sites
 from lastput.compiler.native import Loaded
 from lastput.compiler.places import Place, Places
 from lastput.compiler.points import place_points
+from lastput.compiler.portable import portable
 from lastput.compiler.reduce import orbits, symmetry
 from lastput.compiler.reduce.unfold import Unfolding, unfold
 from lastput.compiler.remat import rematerialise
@@ -228,9 +230,11 @@ def _compiled(world: World, made: cache.Artifact, cached: bool, reduce: frozense
         canonical=loaded.address(orbits.CANONICAL) if made.permutations > 1 else 0,
         bounds=frozenset(i for i, s in enumerate(sites) if KINDS[s.kind].bound),
         witnesses=frozenset(made.witnesses),
+        digest=hashlib.sha256(made.code).hexdigest(),
         mark=loaded.address("mark") if world.goals else 0,
     )
     stages: Callable[[str], str] = functools.partial(emit, world)
+    model = portable(model, made.code)
     return Compiled(model, sites, made.places, event, cached, coverage, made.permutations, stages, reduce)
 
 

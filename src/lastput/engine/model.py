@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +51,10 @@ class NativeModel:
 
     that replaces each of `n` states by the one that stands for all that differ by a permutation of threads
     and objects; `expand` gives such states only. 0 if every state stands for itself."""
+    portable: Callable[[], NativeModel] | None = None
+    """Makes the same model in another process; can be pickled."""
+    digest: str = ""
+    """Tells models apart whose states cannot be exchanged."""
     witnesses: frozenset[int] = frozenset()
     """Coverage places that are wanted: reachability conditions seen to hold."""
     mark: int = 0

@@ -23,19 +23,20 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from types import FrameType
 
 import numpy as np
 
-from lastput.engine import approximate, routing, stores
+from lastput.engine import approximate, checkpoint, routing, stores
+from lastput.engine.checkpoint import Manifest
 from lastput.engine.memory import available
 from lastput.engine.model import NativeModel
 from lastput.engine.native import shape_of
 from lastput.engine.outcome import Limits, Outcome, Progress, Stop, Violation
 from lastput.engine.shard import Evidence, Shard, Tally
 from lastput.engine.shortest import shortest
-from lastput.engine.team import Team, Threads, move
+from lastput.engine.team import Elsewhere, Lost, Team, Threads, move
 
 __all__ = ["Limits", "Outcome", "Progress", "Violation", "prepare", "search"]
 
@@ -44,6 +45,8 @@ SPREAD = 20_000
 _ROUND = 1 << 15
 """States that a shard expands before it takes those of the others."""
 _PROGRESS_SECONDS = 0.2
+_LOSSES = 3
+"""How often workers may be lost without a checkpoint in between."""
 
 
 def search(
@@ -56,6 +59,7 @@ def search(
     cores: int = 1,
     spread: int = SPREAD,
     store: str = "auto",
+    cluster: Elsewhere | None = None,
 ) -> Outcome:
     """Explore `model` until it is complete, violated, at a limit or interrupted (Ctrl-C).
 
@@ -64,9 +68,11 @@ def search(
 
     `keep_going` goes on after violations and explores everything; the violation reported is still of the
     first level that has any. `progress` is called at most every 0.2 s, in the caller's thread. `cores` is the
-    number of shards, and of threads, from the first level of at least `spread` states on. `store` says what
-    keeps the states (see `stores`): nothing but time and memory depends on it, unless it is hash or bits.
-    With those states may be left out, the schedule may not be a shortest one, and one core is used.
+    number of shards, and of threads, from the first level of at least `spread` states on; with a `cluster`
+    these are its workers instead. When some are lost the search goes on from its last checkpoint, or from the
+    beginning; Lost when that happens again and again. `store` says what keeps the states (see `stores`):
+    nothing but time and memory depends on it, unless it is hash or bits. With those states may be left out,
+    the schedule may not be a shortest one, and one core is used.
 
     Raises ValueError for a batch or cores below 1, and for `keep_going` with hash or bits, and lets pass what
     `progress` raises, KeyboardInterrupt excepted."""
@@ -75,12 +81,12 @@ def search(
     if store in approximate.KINDS:
         if keep_going:
             raise ValueError("an approximate search ends at the first violation")
-        cores = 1
+        cores, cluster = 1, None
     prepare(model.words, store)
     with _Interrupt() as interrupt:
-        return _Search(
-            model, limits or Limits(), keep_going, progress, batch, interrupt, cores, spread, store
-        ).run()
+        shards = cluster.size if cluster else cores
+        how = _How(keep_going, progress, batch, shards, spread, store, cluster)
+        return _Search(model, limits or Limits(), how, interrupt).run()
 
 
 def prepare(words: int, store: str = "auto") -> None:
@@ -117,31 +123,39 @@ class _Interrupt:
         self.seen = True
 
 
+@dataclass
+class _How:
+    """The arguments of `search` by these names."""
+
+    keep_going: bool
+    progress: Callable[[Progress], None] | None
+    batch: int | None
+    shards: int
+    spread: int
+    store: str
+    cluster: Elsewhere | None
+
+
 class _Search:
-    def __init__(
-        self,
-        model: NativeModel,
-        limits: Limits,
-        keep_going: bool,
-        progress: Callable[[Progress], None] | None,
-        batch: int | None,
-        interrupt: _Interrupt,
-        cores: int,
-        spread: int,
-        store: str,
-    ) -> None:
-        self.model, self.limits, self.keep_going, self.progress = model, limits, keep_going, progress
-        self.interrupt, self.batch, self.cores, self.spread = interrupt, batch, cores, spread
-        self.store = store
+    def __init__(self, model: NativeModel, limits: Limits, how: _How, interrupt: _Interrupt) -> None:
+        self.model, self.limits, self.how, self.interrupt = model, limits, how, interrupt
         self.budget = limits.max_memory if limits.max_memory is not None else available() * 8 // 10
+        self.stop: Stop | None = None
+        self.rebuilding = False
+        """The schedule of a violation is being rebuilt, for which there is no timeout."""
+        self.peak = 0
+        self.caller = threading.get_ident()
+        self.kept: Manifest | None = None
+        self.losses = 0
+        self._from_the_beginning()
+
+    def _from_the_beginning(self) -> None:
         self.team: Team = Threads([self._shard(0, 1)])
         self.levels: list[int] = []
         self.violated_level: int | None = None
-        self.stop: Stop | None = None
         self.tallies: list[Tally] = []
         self.evidence: list[Evidence] | None = None
-        self.peak = 0
-        self.caller = threading.get_ident()
+        self.team.one(0, "plant", self.model.initial)
 
     def _shard(self, number: int, of: int) -> Shard:
         return Shard(
@@ -150,27 +164,33 @@ class _Search:
             number=number,
             of=of,
             max_states=self.limits.max_states,
-            batch=self.batch,
+            batch=self.how.batch,
             halt=self._halt,
-            store=self.store,
+            store=self.how.store,
         )
 
     def run(self) -> Outcome:
-        self.start = self.reported = time.monotonic()
-        violation = None
+        self.start = self.reported = self.saved = time.monotonic()
         try:
-            try:
-                self.team.one(0, "plant", self.model.initial)
-                stop = self._levels()
-                if self.violated_level is not None:
-                    violation = self._shortest()
-            except KeyboardInterrupt:
-                stop = "interrupt"
-            except OSError:  # from `reserve`: address space is limited more tightly than memory
-                stop = "max-memory"
-            return self._outcome(stop, violation)
+            while True:
+                try:
+                    return self._run()
+                except Lost as lost:
+                    self._recover(lost)
         finally:
             self.team.close()
+
+    def _run(self) -> Outcome:
+        violation = None
+        try:
+            stop = self._levels()
+            if self.violated_level is not None:
+                violation = self._shortest()
+        except KeyboardInterrupt:
+            stop = "interrupt"
+        except OSError:  # from `reserve`: address space is limited more tightly than memory
+            stop = "max-memory"
+        return self._outcome(stop, violation)
 
     # -- forward -------------------------------------------------------------------------------
 
@@ -179,18 +199,19 @@ class _Search:
         while True:
             sizes = self.team.each("begin")
             if not any(sizes):
-                return "approximate" if self.store in approximate.KINDS else "complete"
+                return "approximate" if self.how.store in approximate.KINDS else "complete"
             self.levels.append(sum(sizes))
             stop = self._level()
             if stop:
                 return stop
             if self.violated_level is None and any(tally.violating for tally in self.tallies):
                 self.violated_level = len(self.levels) - 1
-            if self.violated_level is not None and not self.keep_going:
+            if self.violated_level is not None and not self.how.keep_going:
                 return "violation"
             if self._full():
                 return self._why_full()
             self._spread()
+            self._keep()
 
     def _level(self) -> Stop | None:
         """Expand the level that was begun. Returns a reason to stop at once, if any."""
@@ -205,12 +226,66 @@ class _Search:
     def _spread(self) -> None:
         """Divide the states among as many shards as there are cores, if the next level is worth it."""
         states = self.tallies[0].states
-        if self.team.size == self.cores or states - sum(self.levels) < max(1, self.spread):
+        shards, old = self.how.shards, self.team
+        alone = isinstance(old, Threads) and old.size == 1
+        enough = states - sum(self.levels) >= max(1, self.how.spread)
+        if not alone or not enough or (shards == 1 and self.how.cluster is None):
             return
-        old = self.team
-        assert isinstance(old, Threads)
-        self.team = Threads([self._shard(number, self.cores) for number in range(self.cores)])
+        self.team = self._team()
         move(old, self.team)
+        old.close()
+
+    def _team(self) -> Team:
+        """All shards, new."""
+        if self.how.cluster is None:
+            return Threads([self._shard(number, self.how.shards) for number in range(self.how.shards)])
+        limits = self.limits
+        return self.how.cluster.team(
+            self.model,
+            budget=limits.max_memory,
+            max_states=limits.max_states,
+            batch=self.how.batch,
+            store=self.how.store,
+        )
+
+    # -- losses --------------------------------------------------------------------------------
+
+    def _keep(self) -> None:
+        """Write a checkpoint, if it is time to, so that a lost worker costs little."""
+        cluster = self.how.cluster
+        if cluster is None or cluster.directory is None or isinstance(self.team, Threads):
+            return
+        now = time.monotonic()
+        if now - self.saved < cluster.every:
+            return
+        manifest = Manifest(
+            model=self.model.digest,
+            generation=self.kept.generation + 1 if self.kept else 1,
+            shards=self.team.size,
+            levels=list(self.levels),
+            violated_level=self.violated_level,
+            seconds=now - self.start,
+        )
+        checkpoint.save(cluster.directory, self.team, manifest)
+        self.kept, self.losses, self.saved = manifest, 0, time.monotonic()
+
+    def _recover(self, lost: Lost) -> None:
+        """Go back to the last checkpoint, with new shards. Raises the loss when there were too many."""
+        cluster, kept = self.how.cluster, self.kept
+        self.losses += 1
+        self.rebuilding = False
+        if cluster is None or self.losses > _LOSSES:
+            raise lost
+        where = f"the checkpoint at level {len(kept.levels)}" if kept else "the beginning"
+        cluster.say(f"{lost} is lost; the search goes on from {where}")
+        self.team.close()
+        if kept is None or cluster.directory is None:
+            self._from_the_beginning()
+            return
+        self.team = self._team()
+        self.team.each("load", str(cluster.directory), kept.generation)
+        self.levels, self.violated_level = list(kept.levels), kept.violated_level
+        self.tallies, self.evidence = [], None
 
     def _full(self) -> bool:
         """Whether a state could not be stored, or too many were."""
@@ -228,6 +303,8 @@ class _Search:
         """Between batches, in any thread: interrupt, timeout; in the caller's, progress."""
         if self.stop is not None:
             return True
+        if self.rebuilding:
+            return self.interrupt.seen
         if self.interrupt.seen:
             self.stop = "interrupt"
             return True
@@ -235,8 +312,8 @@ class _Search:
         if self.limits.timeout is not None and now - self.start >= self.limits.timeout:
             self.stop = "timeout"
             return True
-        if self.progress is not None and now - self.reported >= _PROGRESS_SECONDS:
-            self._report(self.progress, now)
+        if self.how.progress is not None and now - self.reported >= _PROGRESS_SECONDS:
+            self._report(self.how.progress, now)
         return False
 
     def _report(self, progress: Callable[[Progress], None], now: float) -> None:
@@ -261,11 +338,11 @@ class _Search:
     def _shortest(self) -> Violation:
         """The best violation: of the first level that has any, or a violating state just after it."""
         assert self.violated_level is not None
-        if self.store in approximate.KINDS:
+        if self.how.store in approximate.KINDS:
             return self._some_violation()
         level = self.violated_level
         self.evidence = self.team.each("evidence")  # before more is run
-        self.limits, self.progress, self.stop = replace(self.limits, timeout=None), None, None
+        self.stop, self.rebuilding = None, True
         found = self._schedule(level)
         if found.thread is not None and not self._full() and self._violating_state(level + 1):
             # A step that ends in a violating state is as short as a step that is itself a violation.

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lastput.engine import approximate, routing, stores
+from lastput.engine import approximate, checkpoint, routing, stores
 from lastput.engine.approximate import Approximate
 from lastput.engine.expander import Expander
 from lastput.engine.model import NativeModel
@@ -31,6 +32,7 @@ _BATCH_BYTES = 1 << 19
 """What the buffers of a batch should take: its successors are read again from the second-level cache."""
 _MOST_BATCH, _LEAST_BATCH = 4096, 256
 _FILTER_BYTES = 1 << 17
+_FILE_STATES = 1 << 22
 _BOX_BYTES = 1 << 22
 """What a box for another shard should hold before it is sent."""
 
@@ -114,6 +116,8 @@ class Shard:
         self.transitions = self.sent = 0
         self.counts: npt.NDArray[np.int64] = np.zeros(0, np.int64)
         self.full = self.violating = False
+        self.saved: list[dict[str, Any]] = []
+        """Files that hold the first states."""
         self.trail: Trail | None = None
 
     # -- the way forward -----------------------------------------------------------------------
@@ -241,6 +245,42 @@ class Shard:
         for code, n in evidence.counts.items():
             counts[code] += n
         self.counts = counts
+
+    def save(self, directory: str, generation: int) -> None:
+        """Write what is not written yet. The level is over, and the next not begun."""
+        first = sum(file["words"] for file in self.saved) // self.model.words
+        for start in range(first, self.store.count, _FILE_STATES):
+            states, at = self.store.rows(start, n := min(_FILE_STATES, self.store.count - start))
+            rows = states[at * self.model.words : (at + n) * self.model.words]
+            path = Path(directory) / f"shard-{self.number}-{generation}-{start}.npy"
+            self.saved.append(checkpoint.write_rows(path, rows))
+        said = {
+            "words": self.model.words,
+            "of": self.of,
+            "levels": self.levels,
+            "files": self.saved,
+            "transitions": self.transitions,
+            "counts": sorted(self.evidence().counts.items()),
+            "coverage": self.expander.coverage.tobytes().hex(),
+            "violating": self.violating,
+        }
+        checkpoint.write_json(Path(directory) / f"shard-{self.number}-{generation}.json", said)
+
+    def load(self, directory: str, generation: int) -> None:
+        """Be as the shard was that wrote this; this one is new. Damaged if that cannot be."""
+        path = Path(directory) / f"shard-{self.number}-{generation}.json"
+        said = checkpoint.read_json(path)
+        if (said["words"], said["of"]) != (self.model.words, self.of):
+            raise checkpoint.Damaged(f"{path} is of {said['of']} shards, not {self.of}")
+        for file in said["files"]:
+            self.plant(checkpoint.read_rows(Path(directory), file))
+        self.levels, self.saved, self.violating = said["levels"], said["files"], said["violating"]
+        if self.store.count * self.model.words != sum(file["words"] for file in self.saved):
+            raise checkpoint.Damaged(f"the states of {path} do not fit into memory")
+        if sum(self.levels) > self.store.count:
+            raise checkpoint.Damaged(f"{path} is damaged")
+        coverage = np.frombuffer(bytes.fromhex(said["coverage"]), np.uint8)
+        self.inherit(Evidence(said["transitions"], dict(said["counts"]), coverage))
 
     # -- the way back --------------------------------------------------------------------------
 

@@ -9,9 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
 from typing import Any, Protocol
 
+from lastput.engine.model import NativeModel
 from lastput.engine.shard import Shard, Tally
+
+
+class Lost(Exception):
+    """Shards are gone, and their states with them: which, in words."""
 
 
 class Team(Protocol):
@@ -48,6 +54,27 @@ class Team(Protocol):
 
     def close(self) -> None:
         """End what was started for it."""
+        ...
+
+
+class Elsewhere(Protocol):
+    """Where other shards can be had than in this process."""
+
+    size: int
+    directory: Path | None
+    """For checkpoints; None: there are none."""
+    every: float
+    """Seconds from one checkpoint to the next, at least."""
+
+    @property
+    def say(self) -> Callable[[str], None]:
+        """Tell the user, in a line."""
+        ...
+
+    def team(
+        self, model: NativeModel, *, budget: int | None, max_states: int | None, batch: int | None, store: str
+    ) -> Team:
+        """New shards without any states."""
         ...
 
 
@@ -111,8 +138,9 @@ _MOVED = 1 << 16
 """States that are moved at once."""
 
 
-def move(old: Threads, new: Team) -> None:
+def move(old: Team, new: Team) -> None:
     """Give the states of the only shard of `old`, and what it saw, to the shards of `new`, level by level."""
+    assert isinstance(old, Threads)
     shard = old.shards[0]
     first = 0
     for size in [*shard.levels, shard.store.count - sum(shard.levels)]:
