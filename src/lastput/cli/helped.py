@@ -23,6 +23,11 @@ EXAMPLES = {
         ("model.py --by preemptions --bound 3", "all schedules of up to 3"),
         ("model.py --timeout 600 --save oops.json", ""),
     ),
+    "sweep": (
+        ("kvm/age-vs-exit --set vcpus=0..1", "each twice"),
+        ("model.py --set readers=1..3 --set writers=1,2", "six each"),
+        ("model.py --set readers=1..4 --cluster local:4", "on Ray"),
+    ),
     "replay": (
         ("oops.json", "the report again"),
         ("oops.json --pdb", "in Python's debugger"),

@@ -132,6 +132,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     parser.add_argument("--version", action="version", version=f"lastput {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_check(commands)
+    _add_sweep(commands)
     _add_replay(commands)
     _add_hunt(commands)
     _add_explore(commands)
@@ -223,7 +224,15 @@ def _add_progress(check: Parser) -> None:
 
 
 def _add_plan(check: Parser) -> None:
-    how = check.add_argument_group("how to search; a complete verdict does not depend on it")
+    how = _add_how(check)
+    how.add_argument("--cores", metavar="N", help="cores to search with (default: all there are)")
+    how.add_argument("--cluster", metavar="ADDRESS", help="a Ray cluster to search on, or local:N")
+    how.add_argument("--cluster-dir", metavar="DIR", help="for its checkpoints: all of its machines see this")
+
+
+def _add_how(parser: Parser) -> argparse._ArgumentGroup:
+    """What every command that searches has of the plan; the group, for more."""
+    how = parser.add_argument_group("how to search; a complete verdict does not depend on it")
     how.add_argument(
         "--store",
         metavar="NAME",
@@ -233,9 +242,37 @@ def _add_plan(check: Parser) -> None:
     how.add_argument(
         "--reduce", metavar="NAMES", default="none", help="reductions to use: all, none (default), or some"
     )
-    how.add_argument("--cores", metavar="N", help="cores to search with (default: all there are)")
+    return how
+
+
+def _add_sweep(commands: argparse._SubParsersAction[Parser]) -> None:
+    text = (
+        "Search a scenario under many configurations, side by side, and print a table. "
+        "Exit status: that of the worst, as `lastput check` has it."
+    )
+    sweep = commands.add_parser(
+        "sweep",
+        help="search a scenario under many configurations",
+        description=text,
+        allow_abbrev=False,
+    )
+    sweep.add_argument("target", metavar="TARGET", help=TARGET)
+    sweep.add_argument("--variant", metavar="NAMES", help="with commas between them, or all (default)")
+    sweep.add_argument(
+        "--set",
+        metavar="OPTION=VALUES",
+        action="append",
+        default=[],
+        help="1..3, or 1,2,8, or one value; repeatable: every combination is searched",
+    )
+    limits = sweep.add_argument_group("limits of each search; one that is reached gives `incomplete`")
+    limits.add_argument("--max-states", metavar="N", help="states to store")
+    limits.add_argument("--max-memory", metavar="SIZE", help="memory of a search, as 512M or 4G")
+    limits.add_argument("--timeout", metavar="SECONDS", help="time of a search")
+    how = _add_how(sweep)
+    how.add_argument("--jobs", metavar="N", help="searches at a time (default: one per core)")
     how.add_argument("--cluster", metavar="ADDRESS", help="a Ray cluster to search on, or local:N")
-    how.add_argument("--cluster-dir", metavar="DIR", help="for its checkpoints: all of its machines see this")
+    sweep.add_argument("--json", action="store_true", help="print JSON (docs/reference/json.md)")
 
 
 def _add_replay(commands: argparse._SubParsersAction[Parser]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,19 @@ class Cluster:
             last = str(error).strip().splitlines()[-1]
             raise NoCluster(f"{self.address}: not every machine can run this lastput: {last}") from None
         return found
+
+    def tasks(self, work: Callable[[Any], Any], given: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        """work(given[i]) for each i, on whatever core is free; (i, what it returned) as each is done."""
+        remote = self.ray.remote(work)
+        running = {remote.remote(one): number for number, one in enumerate(given)}
+        while running:
+            for done in self.ray.wait(list(running))[0]:
+                try:
+                    yield running.pop(done), self.ray.get(done)
+                except self.ray.exceptions.RayTaskError as error:
+                    raise error.cause from None
+                except self.ray.exceptions.RayError as error:
+                    raise NoCluster(f"{self.address}: {str(error).splitlines()[0]}") from None
 
     def team(
         self, model: NativeModel, *, budget: int | None, max_states: int | None, batch: int | None, store: str
