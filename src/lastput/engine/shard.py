@@ -32,6 +32,7 @@ _BATCH_BYTES = 1 << 19
 """What the buffers of a batch should take: its successors are read again from the second-level cache."""
 _MOST_BATCH, _LEAST_BATCH = 4096, 256
 _FILTER_BYTES = 1 << 17
+_OWN_FILTER_BYTES = 1 << 19
 _FILE_STATES = 1 << 22
 _BOX_BYTES = 1 << 22
 """What a box for another shard should hold before it is sent."""
@@ -93,15 +94,18 @@ class Shard:
         self.model, self.number, self.of, self.halt = model, number, of, halt
         self.expander = Expander(model, batch_of(model, budget) if batch is None else batch)
         self.shape = shape_of(model.words)
-        self._bits = max(1, (min(_FILTER_BYTES, budget // 16) // (8 * model.words)).bit_length() - 1)
         # Filled with a state that is known to be stored.
-        self._recent = np.tile(model.initial, 1 << self._bits)
+        self._recent = self._filter(min(_FILTER_BYTES, budget // 16))
+        # States next to each other have successors in common, but are in different shards: the owner of
+        # such a successor gets it from several of them at about the same time.
+        self._seen = self._filter(min(_OWN_FILTER_BYTES, budget // 16) if of > 1 else 0)
         widest = self.expander.batch * model.max_successors
         box = min(_BOX_BYTES, budget // 8 // of)
         self._room = max(widest, box // (8 * model.words)) if of > 1 else 0
         self._boxes = np.empty(of * self._room * model.words, np.uint64)
         self._filled = np.zeros(of, np.int64)
-        own = self.expander.bytes + self.expander.labels.nbytes + self._recent.nbytes + self._boxes.nbytes
+        own = self.expander.bytes + self.expander.labels.nbytes + self._boxes.nbytes
+        own += self._recent.nbytes + self._seen.nbytes
         self.store = stores.make(
             store,
             model.words,
@@ -121,6 +125,11 @@ class Shard:
         self.trail: Trail | None = None
 
     # -- the way forward -----------------------------------------------------------------------
+
+    def _filter(self, size: int) -> Rows:
+        """A filter of at most `size` bytes, or of two states."""
+        bits = max(1, (size // (8 * self.model.words)).bit_length() - 1)
+        return np.tile(self.model.initial, 1 << bits)
 
     def plant(self, rows: Rows) -> None:
         """Store states of the level that comes next."""
@@ -151,13 +160,15 @@ class Shard:
                 self._keep_about(self.store, successors, self.next - n)
             else:
                 self._keep_or_deal(self.store, successors)
+        self.sent += int(self._filled.sum())
         return [self._box(number) for number in range(self.of)] if self.of > 1 else []
 
     def absorb(self, parts: Sequence[Rows]) -> Tally:
         """Store what other shards' expansion led to."""
         for rows in parts:
+            assert not isinstance(self.store, Approximate), "an approximate search has one shard"
             if len(rows) and not self.full:
-                self.plant(rows)
+                self._store(self.store, rows, len(rows) // self.model.words)
         return self.tally()
 
     def tally(self) -> Tally:
@@ -187,7 +198,7 @@ class Shard:
     def bytes(self) -> int:
         """Bytes taken by states, index and buffers."""
         used = int(self._boxes.nbytes if self.of > 1 else 0)
-        return self.store.bytes + self.expander.bytes + self._recent.nbytes + used
+        return self.store.bytes + self.expander.bytes + self._recent.nbytes + self._seen.nbytes + used
 
     def _keep_about(self, store: Approximate, successors: int, first: int) -> None:
         """Store what seems new of the successors of the states from `first` on."""
@@ -199,14 +210,24 @@ class Shard:
         rows = self.expander.rows
         if self.full and self.of == 1:
             return
-        kept = routing.distil(rows, successors, self._recent, self._bits, self.shape)
-        if self.of > 1:
-            routing.deal(rows, kept, self.shape, self.of, self._boxes, self._room, self._filled)
-            kept = int(self._filled[self.number])
-            rows = self._box(self.number)
-            self._filled[self.number] = 0
-        if not self.full:
+        kept = self._distil(rows, successors, self._recent)
+        if self.of == 1:
             self.full = not store.add(rows, kept)
+            return
+        routing.deal(rows, kept, self.shape, self.of, self._boxes, self._room, self._filled)
+        mine, self._filled[self.number] = int(self._filled[self.number]), 0
+        if not self.full:
+            first = self.number * self._room * self.model.words
+            self._store(store, self._boxes[first : first + mine * self.model.words], mine)
+
+    def _store(self, store: Exact, rows: Rows, n: int) -> None:
+        """Store one's own among several shards; `rows` is not what it was afterwards."""
+        self.full = not store.add(rows, self._distil(rows, n, self._seen))
+
+    def _distil(self, rows: Rows, n: int, known: Rows) -> int:
+        bits = (len(known) // self.model.words).bit_length() - 1
+        kept: int = routing.distil(rows, n, known, bits, self.shape)
+        return kept
 
     def _box(self, number: int) -> Rows:
         first = number * self._room * self.model.words
