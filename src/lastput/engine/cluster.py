@@ -54,7 +54,9 @@ class Cluster:
         if local and not 1 <= int(local[1]) <= 256:
             raise NoCluster(f"{address}: use 1 to 256 workers")
         quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns on standard error
+        # Else it warns of what is no matter here, and tells each lost promise of a lost worker by itself.
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
         try:
             if local:
                 few = {"object_store_memory": _OBJECTS, "include_dashboard": False}
