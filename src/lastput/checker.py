@@ -172,6 +172,7 @@ def _search(
     native: Compiled, limits: Limits, progress: Callable[[Progress], None] | None, plan: Plan
 ) -> Outcome:
     from lastput.engine import search
+    from lastput.engine.checkpoint import Damaged
     from lastput.engine.team import Lost
 
     model, cluster = native.native, None
@@ -189,6 +190,8 @@ def _search(
             store=plan.store,
             cluster=cluster,
         )
+    except Damaged as damaged:
+        raise UsageError(f"cluster {plan.cluster}: {damaged}") from None
     except Lost as lost:
         raise UsageError(f"cluster {plan.cluster}: {lost} was lost, as others before it") from None
 

@@ -266,8 +266,12 @@ class _Search:
             violated_level=self.violated_level,
             seconds=now - self.start,
         )
-        checkpoint.save(cluster.directory, self.team, manifest)
-        self.kept, self.losses, self.saved = manifest, 0, time.monotonic()
+        try:
+            checkpoint.save(cluster.directory, self.team, manifest)
+            self.kept, self.losses = manifest, 0
+        except OSError as error:
+            cluster.say(f"no checkpoint could be written: {error}")
+        self.saved = time.monotonic()
 
     def _recover(self, lost: Lost) -> None:
         """Go back to the last checkpoint, with new shards. Raises the loss when there were too many."""
