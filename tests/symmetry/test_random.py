@@ -16,7 +16,7 @@ from tests.symmetry.searches import ALL, BOTH, check_bisimilar, concrete_violati
 
 MOST_STATES = 1_000
 """Programs with more states are thrown away."""
-SHARDS, SHORT, LONG = 2, 20, 400
+SHARDS, SHORT, LONG = 2, 8, 400
 """Parts that pytest-xdist can run side by side, and programs compared in each."""
 DRAWN = 8
 """Hypothesis draws up to so many programs for each that is compared."""
