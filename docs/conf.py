@@ -37,6 +37,7 @@ PAGES = {
         "explanation/scaling",
         "explanation/memory",
         "explanation/warts",
+        "explanation/beem",
         "how-we-test",
     ],
     "Reference": ["reference/commands", "reference/language", "reference/kernel", "reference/*"],

@@ -20,7 +20,11 @@ from ..peers.test_protocol import need
 MODELS = sorted((Path(__file__).parent / "models").glob("*.pml"))
 
 
-@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
+FAULTY = sorted((Path(__file__).parent / "faulty").glob("*.pml"))
+"""Models with steps that break a rule, after which Spin would go on."""
+
+
+@pytest.mark.parametrize("path", [*MODELS, *FAULTY], ids=lambda path: path.stem)
 def test_search_and_interpreter_agree(path: Path) -> None:
     known = explore(parse(path))
     answer = check(parse(path), keep_going=True)
