@@ -28,6 +28,7 @@ from lastput.plan import KEEP_LENGTH, Plan
 from lastput.progress import ask, outlook, unknown, wrong_with
 from lastput.result import (
     Bound,
+    Checkpoint,
     Counts,
     Limits,
     Memory,
@@ -43,6 +44,7 @@ from lastput.result import Progress as Told
 if TYPE_CHECKING:
     from lastput.compiler.compile import Compiled, Site
     from lastput.compiler.places import Place
+    from lastput.engine.checkpoint import Keep
     from lastput.engine.outcome import Limits as EngineLimits
     from lastput.engine.outcome import Outcome, Progress
     from lastput.engine.outcome import Violation as Found
@@ -120,7 +122,7 @@ def check_world(
     compiling = time.perf_counter() - began
     say(f"searching {world.scenario.name}, variant {world.variant}")
     outcome = None if native.start_event is not None else _search(native, limits, progress, plan)
-    result = _describe(world, native, outcome, limits)
+    result = replace(_describe(world, native, outcome, limits), checkpoint=_checkpoint(outcome, plan))
     found = _violation(world, native, outcome)
     if plan.reduce - KEEP_LENGTH and found:
         found = replace(found, shortest=False)
@@ -189,17 +191,36 @@ def _search(
             cores=plan.cores,
             store=plan.store,
             cluster=cluster,
+            disk=plan.disk,
+            keep=_keep(native, plan),
         )
     except Damaged as damaged:
-        raise UsageError(f"cluster {plan.cluster}: {damaged}") from None
+        if plan.cluster is not None:
+            raise UsageError(f"cluster {plan.cluster}: {damaged}") from None
+        raise UsageError(f"checkpoint {damaged}; without --resume the search begins anew") from None
     except Lost as lost:
         raise UsageError(f"cluster {plan.cluster}: {lost} was lost, as others before it") from None
+
+
+def _keep(native: Compiled, plan: Plan) -> Keep | None:
+    """Where checkpoints of this very model are kept: a folder of its own, as others may use the same plan."""
+    from lastput.engine.checkpoint import Keep
+
+    if plan.checkpoint is None:
+        return None
+    return Keep(plan.checkpoint / native.native.digest[:16], plan.checkpoint_every, plan.resume)
 
 
 def _engine_limits(limits: Limits) -> EngineLimits:
     from lastput.engine import outcome
 
     return outcome.Limits(limits.max_states, limits.max_memory, limits.timeout)
+
+
+def _checkpoint(outcome: Outcome | None, plan: Plan) -> Checkpoint | None:
+    if outcome is None or plan.checkpoint is None:
+        return None
+    return Checkpoint(str(plan.checkpoint), outcome.kept, outcome.resumed, outcome.unkept)
 
 
 def _describe(world: World, native: Compiled, outcome: Outcome | None, limits: Limits) -> Result:

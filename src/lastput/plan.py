@@ -36,7 +36,12 @@ STORES: dict[str, str] = {
     "bits": "some bits in a filter for each state: approximate, so never a proof",
 }
 """What keeps the states found, by name."""
+APPROXIMATE = ("hash", "bits")
+"""Stores that may leave states out."""
 
+
+EVERY = 60.0
+"""Seconds between checkpoints, if nobody says."""
 
 _ADDRESS = re.compile(r"local:\d+|auto|(ray://)?[\w.-]+:\d+")
 
@@ -60,6 +65,16 @@ class Plan:
 
     store: str = "auto"
     """One of STORES."""
+    disk: Path | None = None
+    """A directory on a disk with room: when memory is full the search goes on from files in it. They go when
+    the search ends. None: it ends when memory is full."""
+    checkpoint: Path | None = None
+    """A directory for checkpoints, made if need be: the search writes one now and then, at a limit and at
+    Ctrl-C. They go when the search comes to a verdict."""
+    checkpoint_every: float = EVERY
+    """Seconds from one checkpoint to the next."""
+    resume: bool = False
+    """Go on from the checkpoint, if there is one of this very model."""
 
     def __post_init__(self) -> None:
         if self.store not in STORES:
@@ -68,8 +83,17 @@ class Plan:
             raise UsageError(f"cores={self.cores}: use a number from 1")
         if self.cluster is not None and not _ADDRESS.fullmatch(self.cluster):
             raise UsageError(f"cluster {self.cluster!r}: use local:N, auto or HOST:PORT")
-        if self.cluster_directory is not None and not self.cluster_directory.is_dir():
-            raise UsageError(f"{self.cluster_directory}: no such directory")
+        for directory in (self.cluster_directory, self.disk):
+            if directory is not None and not directory.is_dir():
+                raise UsageError(f"{directory}: no such directory")
+        if self.resume and self.checkpoint is None:
+            raise UsageError("to resume, name the directory of the checkpoint")
+        if not self.checkpoint_every > 0:
+            raise UsageError(f"checkpoint_every={self.checkpoint_every}: use a number of seconds above 0")
+        if self.store in APPROXIMATE and (self.disk or self.checkpoint):
+            raise UsageError(f"store {self.store} knows neither disk nor checkpoints: use auto")
+        if self.cluster is not None and (self.disk or self.checkpoint):
+            raise UsageError("a cluster knows neither disk nor checkpoint: it has a directory of its own")
 
 
 def reductions(text: str) -> frozenset[str]:

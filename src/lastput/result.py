@@ -435,6 +435,21 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Checkpoint:
+    """What a search left behind to go on from, or began from.
+
+    `directory` is the one that was asked for, `states` how many the last checkpoint has found; 0 if there is
+    none, as after a verdict. `resumed` is how many states an earlier run had found. `failed` says why the
+    last one could not be written.
+    """
+
+    directory: str
+    states: int = 0
+    resumed: int = 0
+    failed: str = ""
+
+
+@dataclass(frozen=True)
 class Result:
     """Verdict and evidence of one scenario under one configuration.
 
@@ -462,6 +477,7 @@ class Result:
     violation: Violation | None = None
     hunt: Hunt | None = None
     omission: Omission | None = None
+    checkpoint: Checkpoint | None = None
     reductions: tuple[str, ...] = ()
     """Reductions that the search used: names of `plan.REDUCTIONS`."""
     schema: int = SCHEMA

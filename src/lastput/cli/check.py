@@ -31,7 +31,11 @@ def run(args: argparse.Namespace) -> int:
         cores=count("--cores", args.cores) or usable_cores(),
         store=args.store,
         cluster=args.cluster,
-        cluster_directory=None if args.cluster_dir is None else Path(args.cluster_dir),
+        cluster_directory=_path(args.cluster_dir),
+        disk=_path(args.disk),
+        checkpoint=_path(args.checkpoint),
+        checkpoint_every=seconds("--every", args.every) or plans.EVERY,
+        resume=args.resume,
     )
     scenario = target.find(args.target)
     settings = target.settings(args.set)
@@ -59,6 +63,10 @@ def run(args: argparse.Namespace) -> int:
     interrupt.settled()
     _finish(args, scenario, results)
     return exits.OF_VERDICT[worst(results)]
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
 
 
 def _check(

@@ -16,6 +16,7 @@ EXAMPLES = {
         ("model.py::open_vs_close --timeout 60", "one of several in a file"),
         ("model.py --save oops.json", "to replay, debug, send"),
         ("model.py --html oops.html", "to look at"),
+        ("model.py --checkpoint ck --resume", "a long one, in parts"),
     ),
     "hunt": (
         ("kvm/age-vs-exit --variant v4.12", "by everything in turn"),

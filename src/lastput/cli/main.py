@@ -226,6 +226,10 @@ def _add_progress(check: Parser) -> None:
 def _add_plan(check: Parser) -> None:
     how = _add_how(check)
     how.add_argument("--cores", metavar="N", help="cores to search with (default: all there are)")
+    how.add_argument("--disk", metavar="DIR", help="when memory is full go on from files in DIR")
+    how.add_argument("--checkpoint", metavar="DIR", help="keep in DIR what is needed to go on from")
+    how.add_argument("--every", metavar="SECONDS", help="from one checkpoint to the next (default: 60)")
+    how.add_argument("--resume", action="store_true", help="go on from the checkpoint in DIR")
     how.add_argument("--cluster", metavar="ADDRESS", help="a Ray cluster to search on, or local:N")
     how.add_argument("--cluster-dir", metavar="DIR", help="for its checkpoints: all of its machines see this")
 

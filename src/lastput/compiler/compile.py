@@ -230,7 +230,7 @@ def _compiled(world: World, made: cache.Artifact, cached: bool, reduce: frozense
         canonical=loaded.address(orbits.CANONICAL) if made.permutations > 1 else 0,
         bounds=frozenset(i for i, s in enumerate(sites) if KINDS[s.kind].bound),
         witnesses=frozenset(made.witnesses),
-        digest=hashlib.sha256(made.code).hexdigest(),
+        digest=hashlib.sha256(made.code + state.tobytes()).hexdigest(),
         mark=loaded.address("mark") if world.goals else 0,
     )
     stages: Callable[[str], str] = functools.partial(emit, world)

@@ -1,4 +1,4 @@
-"""What a search keeps on disk, to go on from there: at the end of a level, the shards' states.
+"""What a search keeps on disk, to go on from there: the shards' states, and how far each has expanded them.
 
 Each shard writes the states that it has found since it last wrote, so that all checkpoints of a search
 together take no more than its states. A checkpoint is there once its manifest is: until then the one before
@@ -7,6 +7,7 @@ is. Every file is written beside its place and renamed into it, and has a checks
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import zlib
@@ -24,6 +25,15 @@ Rows = npt.NDArray[np.uint64]
 FORM = 1
 
 
+@dataclass(frozen=True)
+class Keep:
+    """Where a search keeps checkpoints, and how often, in seconds; `resume`: go on from the one there."""
+
+    directory: Path
+    every: float
+    resume: bool = False
+
+
 class Damaged(Exception):
     """A checkpoint that cannot be used, and why, in a line."""
 
@@ -38,20 +48,29 @@ class Manifest:
     """Number of the checkpoint."""
     shards: int
     levels: list[int]
-    """States of each level that is over; the next one is stored, and not begun."""
+    """States of each level that was begun. The last one may not be over."""
     violated_level: int | None
     seconds: float
     """Of search so far."""
 
 
 def save(directory: Path, team: Team, manifest: Manifest) -> None:
-    """Write a checkpoint; the level is over and the next not begun. OSError when that fails."""
+    """Write a checkpoint, between two rounds of the team. OSError when that fails."""
     directory.mkdir(parents=True, exist_ok=True)
-    team.each("save", str(directory), manifest.generation)
+    used = {name for names in team.each("save", str(directory), manifest.generation) for name in names}
     write_json(directory / "manifest.json", {"form": FORM, **asdict(manifest)})
-    for old in directory.glob("shard-*.json"):
-        if int(old.stem.rpartition("-")[2]) < manifest.generation:
+    for old in [*directory.glob("shard-*.json"), *directory.glob("shard-*.npy")]:
+        if old.name not in used:
             old.unlink(missing_ok=True)
+
+
+def clear(directory: Path) -> None:
+    """Remove every checkpoint there, and nothing else."""
+    (directory / "manifest.json").unlink(missing_ok=True)
+    for path in [*directory.glob("shard-*.json"), *directory.glob("shard-*.npy")]:
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # not there, or with something else in it
+        directory.rmdir()
 
 
 def load(directory: Path, model: str) -> Manifest | None:

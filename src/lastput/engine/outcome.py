@@ -9,7 +9,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-Stop = Literal["complete", "approximate", "violation", "max-states", "max-memory", "timeout", "interrupt"]
+Stop = Literal[
+    "complete", "approximate", "violation", "max-states", "max-memory", "timeout", "interrupt", "disk"
+]
 """Why a search ended; approximate: all was expanded that an approximate store let through."""
 
 
@@ -97,10 +99,16 @@ class Outcome:
     events: int
     """Their number: violating steps and states."""
     store: str
-    """What kept the states: plain, compressed, hash or bits."""
+    """What kept the states in the end: plain, compressed, disk, hash or bits."""
     tables: tuple[int, ...]
     """Different parts of states in the tables of a compressed store, shard after shard."""
     omission: Omission | None
     """What may have been left out by a store of hashes or bits."""
     violation: Violation | None
     """None with events > 0: interrupted, or out of address space, while the schedule was being rebuilt."""
+    kept: int = 0
+    """States of all levels that the last checkpoint has begun; 0 without one."""
+    resumed: int = 0
+    """States of the levels that the checkpoint had begun that the search went on from."""
+    unkept: str = ""
+    """Why the last try to write a checkpoint failed, in a line."""

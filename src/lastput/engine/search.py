@@ -24,12 +24,14 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 import numpy as np
 
 from lastput.engine import approximate, checkpoint, routing, stores
-from lastput.engine.checkpoint import Manifest
+from lastput.engine.checkpoint import Damaged, Keep, Manifest
+from lastput.engine.disk import DiskError
 from lastput.engine.memory import available
 from lastput.engine.model import NativeModel
 from lastput.engine.native import shape_of
@@ -44,7 +46,10 @@ SPREAD = 20_000
 """States of a level from which on it is worth more than one core."""
 _ROUND = 1 << 15
 """States that a shard expands before it takes those of the others."""
+_LONG_ROUND = 1 << 20
+"""The same, where there are no others: after it a checkpoint may be written."""
 _PROGRESS_SECONDS = 0.2
+_ENDED = ("complete", "violation")
 _LOSSES = 3
 """How often workers may be lost without a checkpoint in between."""
 
@@ -60,6 +65,8 @@ def search(
     spread: int = SPREAD,
     store: str = "auto",
     cluster: Elsewhere | None = None,
+    disk: Path | None = None,
+    keep: Keep | None = None,
 ) -> Outcome:
     """Explore `model` until it is complete, violated, at a limit or interrupted (Ctrl-C).
 
@@ -72,7 +79,9 @@ def search(
     these are its workers instead. When some are lost the search goes on from its last checkpoint, or from the
     beginning; Lost when that happens again and again. `store` says what keeps the states (see `stores`):
     nothing but time and memory depends on it, unless it is hash or bits. With those states may be left out,
-    the schedule may not be a shortest one, and one core is used.
+    the schedule may not be a shortest one, and one core is used. With `disk`, a directory, an exact search
+    goes on from files there when memory is full. With `keep` an exact search writes checkpoints, and may go
+    on from one; Damaged if that one cannot be used.
 
     Raises ValueError for a batch or cores below 1, and for `keep_going` with hash or bits, and lets pass what
     `progress` raises, KeyboardInterrupt excepted."""
@@ -85,7 +94,7 @@ def search(
     prepare(model.words, store)
     with _Interrupt() as interrupt:
         shards = cluster.size if cluster else cores
-        how = _How(keep_going, progress, batch, shards, spread, store, cluster)
+        how = _How(keep_going, progress, batch, shards, spread, store, cluster, disk, keep)
         return _Search(model, limits or Limits(), how, interrupt).run()
 
 
@@ -134,6 +143,8 @@ class _How:
     spread: int
     store: str
     cluster: Elsewhere | None
+    disk: Path | None
+    keep: Keep | None
 
 
 class _Search:
@@ -145,7 +156,10 @@ class _Search:
         """The schedule of a violation is being rebuilt, for which there is no timeout."""
         self.peak = 0
         self.caller = threading.get_ident()
+        self.place = how.keep or _of_cluster(how.cluster)
         self.kept: Manifest | None = None
+        self.unkept = ""
+        self.before, self.resumed = 0.0, 0
         self.losses = 0
         self._from_the_beginning()
 
@@ -156,6 +170,7 @@ class _Search:
         self.tallies: list[Tally] = []
         self.evidence: list[Evidence] | None = None
         self.team.one(0, "plant", self.model.initial)
+        self.team.each("settle")
 
     def _shard(self, number: int, of: int) -> Shard:
         return Shard(
@@ -167,11 +182,14 @@ class _Search:
             batch=self.how.batch,
             halt=self._halt,
             store=self.how.store,
+            disk=self.how.disk,
         )
 
     def run(self) -> Outcome:
-        self.start = self.reported = self.saved = time.monotonic()
+        self.start = time.monotonic()
         try:
+            self._resume()
+            self.start = self.reported = self.saved = time.monotonic()
             while True:
                 try:
                     return self._run()
@@ -188,8 +206,12 @@ class _Search:
                 violation = self._shortest()
         except KeyboardInterrupt:
             stop = "interrupt"
+        except DiskError:
+            stop = "disk"
         except OSError:  # from `reserve`: address space is limited more tightly than memory
             stop = "max-memory"
+        if stop in _ENDED and self.how.keep is not None:
+            checkpoint.clear(self.how.keep.directory)
         return self._outcome(stop, violation)
 
     # -- forward -------------------------------------------------------------------------------
@@ -197,12 +219,11 @@ class _Search:
     def _levels(self) -> Stop:
         """Expand level after level, until there is a reason to stop."""
         while True:
-            sizes = self.team.each("begin")
-            if not any(sizes):
+            if not self._begin():
                 return "approximate" if self.how.store in approximate.KINDS else "complete"
-            self.levels.append(sum(sizes))
             stop = self._level()
             if stop:
+                self._keep(now=True)
                 return stop
             if self.violated_level is None and any(tally.violating for tally in self.tallies):
                 self.violated_level = len(self.levels) - 1
@@ -213,15 +234,27 @@ class _Search:
             self._spread()
             self._keep()
 
+    def _begin(self) -> bool:
+        """Begin the next level, if who wrote the checkpoint did not; false if there is none."""
+        if any(tally.left for tally in self.team.tallies()):
+            return True
+        sizes = self.team.each("begin")
+        if not any(sizes):
+            return False
+        self.levels.append(sum(sizes))
+        return True
+
     def _level(self) -> Stop | None:
         """Expand the level that was begun. Returns a reason to stop at once, if any."""
-        most = self.levels[-1] if self.team.size == 1 else _ROUND
+        most = _LONG_ROUND if self.team.size == 1 else _ROUND
         while True:
             if self._halt():
                 return self.stop
             self.tallies = self.team.pass_on("expand", "absorb", most)
             if not any(tally.left for tally in self.tallies):
+                self.tallies = self.team.each("settle")
                 return None
+            self._keep()
 
     def _spread(self) -> None:
         """Divide the states among as many shards as there are cores, if the next level is worth it."""
@@ -250,28 +283,50 @@ class _Search:
 
     # -- losses --------------------------------------------------------------------------------
 
-    def _keep(self) -> None:
-        """Write a checkpoint, if it is time to, so that a lost worker costs little."""
-        cluster = self.how.cluster
-        if cluster is None or cluster.directory is None or isinstance(self.team, Threads):
+    def _keep(self, *, now: bool = False) -> None:
+        """Write a checkpoint, if it is time to, or `now`. If that fails, the one before is still there."""
+        place, tallies = self.place, self.team.tallies()
+        if place is None or (not now and time.monotonic() - self.saved < place.every):
             return
-        now = time.monotonic()
-        if now - self.saved < cluster.every:
-            return
+        if any(tally.left and tally.store == "disk" for tally in tallies):
+            return  # what is gathered for the next level is not known to be new yet
         manifest = Manifest(
             model=self.model.digest,
             generation=self.kept.generation + 1 if self.kept else 1,
             shards=self.team.size,
             levels=list(self.levels),
             violated_level=self.violated_level,
-            seconds=now - self.start,
+            seconds=self.before + time.monotonic() - self.start,
         )
         try:
-            checkpoint.save(cluster.directory, self.team, manifest)
-            self.kept, self.losses = manifest, 0
+            checkpoint.save(place.directory, self.team, manifest)
+            self.kept, self.losses, self.unkept = manifest, 0, ""
         except OSError as error:
-            cluster.say(f"no checkpoint could be written: {error}")
+            self.unkept = f"{error.filename or place.directory}: {error.strerror}"
+            if self.how.cluster is not None:
+                self.how.cluster.say(f"no checkpoint could be written: {self.unkept}")
         self.saved = time.monotonic()
+
+    def _resume(self) -> None:
+        """Go on from the checkpoint of an earlier run, if that is wanted."""
+        keep = self.how.keep
+        if keep is None or not keep.resume:
+            return
+        manifest = checkpoint.load(keep.directory, self.model.digest)
+        if manifest is None:
+            return
+        if manifest.shards not in (1, self.how.shards):
+            raise Damaged(f"{keep.directory} is the checkpoint of a search on {manifest.shards} cores")
+        self.kept, self.before, self.resumed = manifest, manifest.seconds, sum(manifest.levels)
+        self._load(keep.directory, manifest)
+
+    def _load(self, directory: Path, manifest: Manifest) -> None:
+        """Be where the search was that wrote a checkpoint, with new shards."""
+        self.team.close()
+        self.team = Threads([self._shard(0, 1)]) if manifest.shards == 1 else self._team()
+        self.team.each("load", str(directory), manifest.generation)
+        self.levels, self.violated_level = list(manifest.levels), manifest.violated_level
+        self.tallies, self.evidence = [], None
 
     def _recover(self, lost: Lost) -> None:
         """Go back to the last checkpoint, with new shards. Raises the loss when there were too many."""
@@ -282,14 +337,11 @@ class _Search:
             raise lost
         where = f"the checkpoint at level {len(kept.levels)}" if kept else "the beginning"
         cluster.say(f"{lost} is lost; the search goes on from {where}")
-        self.team.close()
-        if kept is None or cluster.directory is None:
+        if kept is None or self.place is None:
+            self.team.close()
             self._from_the_beginning()
-            return
-        self.team = self._team()
-        self.team.each("load", str(cluster.directory), kept.generation)
-        self.levels, self.violated_level = list(kept.levels), kept.violated_level
-        self.tallies, self.evidence = [], None
+        else:
+            self._load(self.place.directory, kept)
 
     def _full(self) -> bool:
         """Whether a state could not be stored, or too many were."""
@@ -395,15 +447,28 @@ class _Search:
             transitions=sum(e.transitions for e in evidence),
             depth=max(0, len(levels) - 1),
             levels=levels,
-            seconds=time.monotonic() - self.start,
+            seconds=self.before + time.monotonic() - self.start,
             peak_bytes=max(self.peak, sum(tally.bytes for tally in tallies)),
             coverage=coverage,
             unseen=frozenset(place for place in model.witnesses if not coverage[place]),
             bounds={code: n for code, n in sorted(counted.items()) if code in model.bounds},
             codes=codes,
             events=sum(codes.values()),
-            store=max(tallies, key=lambda tally: len(tally.tables)).store,
+            store=_kind({tally.store for tally in tallies}),
             omission=self.team.one(0, "omission"),
             tables=tuple(n for tally in tallies for n in tally.tables),
             violation=violation,
+            kept=0 if self.kept is None or stop in _ENDED else sum(self.kept.levels),
+            resumed=self.resumed,
+            unkept=self.unkept,
         )
+
+
+def _kind(kinds: set[str]) -> str:
+    """What kept the states, where shards differ: what memory drove the last one to."""
+    return next((kind for kind in ("disk", "compressed") if kind in kinds), min(kinds))
+
+
+def _of_cluster(cluster: Elsewhere | None) -> Keep | None:
+    """Where a cluster keeps what it needs to go on from when a worker is lost."""
+    return None if cluster is None or cluster.directory is None else Keep(cluster.directory, cluster.every)

@@ -8,7 +8,7 @@ expansion led to; and so on until nothing of the level is left. A shard never wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from lastput.engine import approximate, checkpoint, routing, stores
 from lastput.engine.approximate import Approximate
+from lastput.engine.disk import DiskStore
 from lastput.engine.expander import Expander
 from lastput.engine.model import NativeModel
 from lastput.engine.native import shape_of
@@ -90,6 +91,7 @@ class Shard:
         batch: int | None = None,
         halt: Callable[[], bool] = lambda: False,
         store: str = "plain",
+        disk: Path | None = None,
     ) -> None:
         self.model, self.number, self.of, self.halt = model, number, of, halt
         self.expander = Expander(model, batch_of(model, budget) if batch is None else batch)
@@ -106,10 +108,13 @@ class Shard:
         self._filled = np.zeros(of, np.int64)
         own = self.expander.bytes + self.expander.labels.nbytes + self._boxes.nbytes
         own += self._recent.nbytes + self._seen.nbytes
-        self.store = stores.make(
+        self._budget, self._most, self._disk = max(0, budget - own), max_states, disk
+        # What moves states to disk needs memory to sort them.
+        in_memory = self._budget * 6 // 10 if disk else self._budget
+        self.store: Exact | Approximate = stores.make(
             store,
             model.words,
-            max(0, budget - own),
+            in_memory,
             spare=spare_bytes(model.threads),
             max_states=max_states,
             max_successors=model.max_successors,
@@ -133,7 +138,22 @@ class Shard:
 
     def plant(self, rows: Rows) -> None:
         """Store states of the level that comes next."""
-        self.full |= not self.store.add(rows, len(rows) // self.model.words)
+        n = len(rows) // self.model.words
+        if isinstance(self.store, Approximate):
+            self.full |= not self.store.add(rows, n)
+        elif not self.full:
+            self.full = not self._add(self.store, rows, n)
+
+    def settle(self) -> Tally:
+        """The level is over: know which of the states that it led to are new."""
+        if isinstance(self.store, DiskStore):
+            self.full |= not self.store.settle()
+        return self.tally()
+
+    def close(self) -> None:
+        """Leave nothing behind on disk."""
+        if isinstance(self.store, DiskStore):
+            self.store.close()
 
     def begin(self) -> int:
         """Begin the next level: the states stored since the last one was begun. Returns how many."""
@@ -142,6 +162,10 @@ class Shard:
         if isinstance(self.store, Approximate):
             self.store.begin(self.next)
         return self.levels[-1]
+
+    def skip(self) -> None:
+        """All states of the level were expanded elsewhere."""
+        self.next = self.end
 
     def expand(self, most: int) -> list[Rows]:
         """Expand up to `most` states of the level; store what is one's own.
@@ -212,7 +236,7 @@ class Shard:
             return
         kept = self._distil(rows, successors, self._recent)
         if self.of == 1:
-            self.full = not store.add(rows, kept)
+            self.full = not self._add(store, rows, kept)
             return
         routing.deal(rows, kept, self.shape, self.of, self._boxes, self._room, self._filled)
         mine, self._filled[self.number] = int(self._filled[self.number]), 0
@@ -222,12 +246,27 @@ class Shard:
 
     def _store(self, store: Exact, rows: Rows, n: int) -> None:
         """Store one's own among several shards; `rows` is not what it was afterwards."""
-        self.full = not store.add(rows, self._distil(rows, n, self._seen))
+        self.full = not self._add(store, rows, self._distil(rows, n, self._seen))
 
     def _distil(self, rows: Rows, n: int, known: Rows) -> int:
         bits = (len(known) // self.model.words).bit_length() - 1
         kept: int = routing.distil(rows, n, known, bits, self.shape)
         return kept
+
+    def _add(self, store: Exact, rows: Rows, n: int) -> bool:
+        """Store those of the first n rows that are new, on disk from the moment when memory is full."""
+        if store.add(rows, n):
+            return True
+        if self._disk is None or store.stop == "max-states":
+            return False
+        on_disk = DiskStore(self.model.words, self._budget, self._disk, max_states=self._most)
+        begun = [0, *np.cumsum(self.levels).tolist()]
+        # Of the level at work, those that are expanded stay in front of those that are not.
+        on_disk.move(store, sorted({*begun[:-1], self.next, self.end}))
+        self.store = on_disk
+        self.saved = []  # in another order now
+        # What was stored before memory was full is known, and does no harm.
+        return on_disk.add(rows, n)
 
     def _box(self, number: int) -> Rows:
         first = number * self._room * self.model.words
@@ -267,8 +306,8 @@ class Shard:
             counts[code] += n
         self.counts = counts
 
-    def save(self, directory: str, generation: int) -> None:
-        """Write what is not written yet. The level is over, and the next not begun."""
+    def save(self, directory: str, generation: int) -> list[str]:
+        """Write what is not written yet, between two rounds. Returns the names of all its files."""
         first = sum(file["words"] for file in self.saved) // self.model.words
         for start in range(first, self.store.count, _FILE_STATES):
             states, at = self.store.rows(start, n := min(_FILE_STATES, self.store.count - start))
@@ -279,13 +318,16 @@ class Shard:
             "words": self.model.words,
             "of": self.of,
             "levels": self.levels,
+            "next": self.next,
             "files": self.saved,
             "transitions": self.transitions,
             "counts": sorted(self.evidence().counts.items()),
             "coverage": self.expander.coverage.tobytes().hex(),
             "violating": self.violating,
         }
-        checkpoint.write_json(Path(directory) / f"shard-{self.number}-{generation}.json", said)
+        name = f"shard-{self.number}-{generation}.json"
+        checkpoint.write_json(Path(directory) / name, said)
+        return [name, *(str(file["file"]) for file in self.saved)]
 
     def load(self, directory: str, generation: int) -> None:
         """Be as the shard was that wrote this; this one is new. Damaged if that cannot be."""
@@ -293,15 +335,40 @@ class Shard:
         said = checkpoint.read_json(path)
         if (said["words"], said["of"]) != (self.model.words, self.of):
             raise checkpoint.Damaged(f"{path} is of {said['of']} shards, not {self.of}")
-        for file in said["files"]:
-            self.plant(checkpoint.read_rows(Path(directory), file))
-        self.levels, self.saved, self.violating = said["levels"], said["files"], said["violating"]
-        if self.store.count * self.model.words != sum(file["words"] for file in self.saved):
-            raise checkpoint.Damaged(f"the states of {path} do not fit into memory")
-        if sum(self.levels) > self.store.count:
+        stored = sum(file["words"] for file in said["files"]) // self.model.words
+        if not said["next"] <= sum(said["levels"]) <= stored:
             raise checkpoint.Damaged(f"{path} is damaged")
+        for rows in self._files(Path(directory), said["files"], said["levels"], said["next"]):
+            self.plant(rows)
+        self.settle()
+        if self.store.count != stored:
+            raise checkpoint.Damaged(f"the states of {path} do not fit into memory")
+        self.levels, self.saved, self.violating = said["levels"], said["files"], said["violating"]
+        self.next, self.end = said["next"], sum(self.levels)
         coverage = np.frombuffer(bytes.fromhex(said["coverage"]), np.uint8)
         self.inherit(Evidence(said["transitions"], dict(said["counts"]), coverage))
+        if isinstance(self.store, DiskStore):
+            self.saved = []  # in another order there
+
+    def _files(
+        self, directory: Path, files: list[dict[str, Any]], levels: list[int], following: int
+    ) -> Iterator[Rows]:
+        """The states of files in parts; a level, or what of one was expanded, never ends inside a part."""
+        words, at = self.model.words, 0
+        begun = np.cumsum(levels).tolist()
+        bounds = sorted({*begun, following} - {0})
+        for file in files:
+            rows = checkpoint.read_rows(directory, file)
+            while len(rows):
+                end = next((bound for bound in bounds if bound > at), at + len(rows) // words)
+                n = min(end - at, len(rows) // words)
+                yield rows[: n * words]
+                rows, at = rows[n * words :], at + n
+                if at == end:
+                    self.settle()
+                    # For a store that moves to disk meanwhile: what is in order up to here.
+                    self.levels = levels[: sum(bound <= at for bound in begun)]
+                    self.next = self.end = at
 
     # -- the way back --------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from lastput.engine import approximate
 from lastput.engine.approximate import Approximate
 from lastput.engine.compressed import Compressed, compress
+from lastput.engine.disk import DiskStore
 from lastput.engine.store import Store
 
 COMPRESS_FROM = 1 << 20
@@ -76,7 +77,7 @@ class Adaptive:
         return isinstance(self.inside, Compressed)
 
 
-Exact = Store | Adaptive
+Exact = Store | Adaptive | DiskStore
 """Whatever keeps states."""
 
 
@@ -88,7 +89,7 @@ def make(
     spare: int = 0,
     max_states: int | None = None,
     max_successors: int = 1,
-) -> Exact | Approximate:
+) -> Store | Adaptive | Approximate:
     """A store of the kind: plain, compressed, auto, hash or bits. `max_successors` matters to the last two
     only; the rest as for `Store`."""
     if kind in approximate.KINDS:
@@ -97,6 +98,14 @@ def make(
     if kind == "plain":
         return plain
     return Adaptive(plain, COMPRESS_FROM if kind == "compressed" else None)
+
+
+def find(store: Exact, rows: Words, n: int, found: npt.NDArray[np.int64], low: int, high: int) -> None:
+    """As the store's `find`, but only the states low..high matter: a disk is looked at only there."""
+    if isinstance(store, DiskStore):
+        store.find(rows, n, found, low, high)
+    else:
+        store.find(rows, n, found)
 
 
 def prepare(kind: str, words: int) -> None:

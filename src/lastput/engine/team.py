@@ -111,6 +111,8 @@ class Threads:
         return [shard.tally() for shard in self.shards]
 
     def close(self) -> None:
+        for shard in self.shards:
+            shard.close()
         if self._pool is not None:
             self._pool.shutdown()
 
@@ -147,6 +149,8 @@ def move(old: Team, new: Team) -> None:
         for start in range(first, first + size, _MOVED):
             new.deal("plant", shard.parts(start, min(_MOVED, first + size - start), new.size))
         first += size
+        new.each("settle")
         if first < shard.store.count:
             new.each("begin")
+            new.each("skip")
     new.one(0, "inherit", shard.evidence())

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lastput.engine import routing
+from lastput.engine import routing, stores
 from lastput.engine.expander import Expander
 from lastput.engine.memory import reserve
 from lastput.engine.model import STATE_EVENT, NativeModel
@@ -147,7 +147,7 @@ class Trail:
         n = len(rows) // self.model.words
         found = np.empty(n, np.int64)
         costs, threads = np.empty(n, self.costs.dtype), np.empty(n, self.threads.dtype)
-        self.store.find(rows, n, found)
+        stores.find(self.store, rows, n, found, self.low, self.high)
         routing.look(found, n, self.low, self.high, self.costs, self.threads, costs, threads)
         return found, costs, threads
 

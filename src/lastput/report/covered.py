@@ -23,6 +23,7 @@ REASONS = {
     "interrupt": "it was interrupted",
     "bound": "some execution ran into a bound of the model",
     "approximate": "whole states were not kept (--store {1}), so some may have been taken for known ones",
+    "disk": "the disk is full, or failed (--disk)",
     "hunt": "a hunt runs some of the interleavings, not all",
 }
 
@@ -72,11 +73,32 @@ def searched(result: Result, *, full: bool) -> list[str]:
     lines = [*wrapped(f"{extent(result)}:", hanging="  "), f"  {size(result)}."]
     if replay:
         lines = wrapped(f"A replay with {_tasks(result)}; nothing was searched.", hanging="  ")
+    lines += resumed(result)
     lines += omitted(result)
     lines += reduced(result)
     lines += progress(result)
     lines += configured(result, full=full)
     return lines if replay else lines + wrapped(f"{cost(result)}.", hanging="  ")
+
+
+def resumed(result: Result) -> list[str]:
+    """That the search went on from an earlier one, in a sentence."""
+    found = result.checkpoint
+    if found is None or not found.resumed:
+        return []
+    return wrapped(f"It went on from a checkpoint of {found.resumed:,} states.", hanging="  ")
+
+
+def kept(result: Result) -> list[str]:
+    """What there is to go on from after an incomplete search, in sentences."""
+    found = result.checkpoint
+    if found is None:
+        return []
+    told = f"A checkpoint of {found.states:,} states is in {found.directory}: --resume goes on from it."
+    if not found.states:
+        told = f"There is no checkpoint in {found.directory}."
+    failed = f" The last one could not be written ({found.failed})." if found.failed else ""
+    return wrapped(told + failed, hanging="  ")
 
 
 def omitted(result: Result) -> list[str]:

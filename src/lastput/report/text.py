@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lastput.report.covered import covered, is_complete, reason, searched, stopped_at_loops
+from lastput.report.covered import covered, is_complete, kept, reason, searched, stopped_at_loops
 from lastput.report.layout import plural, seconds_text, wrapped
 from lastput.report.oops import oops
 from lastput.report.style import Style
@@ -65,6 +65,7 @@ def _incomplete(result: Result, style: Style, full: bool) -> list[str]:
         *(style.loud(line) for line in loud),
         *(line for bound in result.bounds for line in _bound(bound)),
         known,
+        *kept(result),
         "",
         *searched(result, full=full),
         "",
