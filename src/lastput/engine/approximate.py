@@ -37,6 +37,9 @@ from lastput.engine.outcome import Omission, Violation
 
 KINDS = "hash", "bits"
 
+UNASKED = 1 << 31
+"""Bytes taken where no limit on memory says how many: all of a table is, however few the states are."""
+
 _LINE_BYTES = 64
 _FULL = 0.9
 """Part of a table of tags that is used."""

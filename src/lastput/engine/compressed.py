@@ -27,9 +27,9 @@ from lastput.engine.store import Store
 
 CHUNK = 1 << 13
 """Rows that are split at a time."""
-_GROWTH = 1.5
+_GROWTH = 1.4
 """Factor by which the index grows."""
-_FULL = 0.9
+_FULL = 0.85
 """Part of the slots that is taken before it does."""
 _LEAST_GROWTH = 1.02
 _LEAST_SAMPLE = 512

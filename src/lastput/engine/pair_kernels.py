@@ -7,7 +7,7 @@ The index differs from that of `kernels` in two ways, because here it is the lar
 takes. It has any number of lines, not a power of two, so that it need not double when it grows: the line of a
 hash is (hash * lines) >> 32 (Lemire, "Fast Random Integer Generation in an Interval", ACM TOMACS 29, 2019).
 And a line of 16 slots is a bucket that fills from its first slot; whoever finds it full goes on to the next
-line. One SIMD comparison looks at a whole line, so nine slots in ten may be taken (Fan, Andersen and
+line. One SIMD comparison looks at a whole line, so most slots may be taken (Fan, Andersen and
 Kaminsky, "MemC3", NSDI 2013, use buckets and tags for the same reason). Stages and prefetching are those of
 `kernels`.
 """
@@ -162,21 +162,11 @@ def _approach(left, right, begin, end, pairs, index, lines, low, width, keep, ha
         h = hashes[i]
         line = (((h >> _HALF) * lines) >> _HALF) * _LINE
         mask = candidates(index, line, np.uint32(h) & ~low, low)
+        if mask == _NONE:
+            prefetch(index, line + _LINE)
         place = line + lowest(mask | _LAST_SLOT)
         places[i] = place
         prefetch(pairs, (max(np.uint64(index[place] & low), _ONE) - _ONE) * width)
-
-
-@native
-def _slot(place, hash_, index, lines, low, pairs, width, ones, pair):
-    """The slot of `pair` if it has one, else the empty one where it belongs: place and content.
-
-    `place` is the one that `_approach` found: mostly it is the one."""
-    slot = index[place]
-    if slot == _ZERO or _load(pairs, (np.uint64(slot & low) - _ONE) * width) & ones != pair:
-        place = _place(index, hash_, lines, low, pairs, width, ones, pair)
-        slot = index[place]
-    return place, slot
 
 
 @native
@@ -198,7 +188,12 @@ def insert(
         for i in range(begin, end):
             h = hashes[i - begin]
             pair = left[i] | right[i] << low_bits
-            place, slot = _slot(places[i - begin], h, index, lines, low, pairs, width, ones, pair)
+            place = places[i - begin]
+            slot = index[place]
+            # Lines are filled from their first slot on: if this one is empty, all before it were looked at.
+            if slot != _ZERO and _load(pairs, (np.uint64(slot & low) - _ONE) * width) & ones != pair:
+                place = _place(index, h, lines, low, pairs, width, ones, pair)
+                slot = index[place]
             if slot == _ZERO:
                 if count == limit:
                     return np.int64(i), np.int64(count)
@@ -225,8 +220,9 @@ def lookup(left, right, n, pairs, index, lines, bits, width, low_bits, keep, has
             if left[i] >> low_bits != _NONE or right[i] > ones >> low_bits:
                 continue
             pair = left[i] | right[i] << low_bits
-            at = i - begin
-            _, slot = _slot(places[at], hashes[at], index, lines, low, pairs, width, ones, pair)
+            slot = index[places[i - begin]]
+            if slot != _ZERO and _load(pairs, (np.uint64(slot & low) - _ONE) * width) & ones != pair:
+                slot = index[_place(index, hashes[i - begin], lines, low, pairs, width, ones, pair)]
             if slot != _ZERO:
                 found[i] = np.int64(slot & low) - 1
         begin = end

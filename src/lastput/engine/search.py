@@ -151,6 +151,8 @@ class _Search:
     def __init__(self, model: NativeModel, limits: Limits, how: _How, interrupt: _Interrupt) -> None:
         self.model, self.limits, self.how, self.interrupt = model, limits, how, interrupt
         self.budget = limits.max_memory if limits.max_memory is not None else available() * 8 // 10
+        if limits.max_memory is None and how.store in approximate.KINDS:
+            self.budget = min(self.budget, approximate.UNASKED)
         self.stop: Stop | None = None
         self.rebuilding = False
         """The schedule of a violation is being rebuilt, for which there is no timeout."""
