@@ -303,6 +303,7 @@ def t0() -> None:
     with atomic():
         vm.inside += 1
         first = vm.inside == 1
+    vm.a = 1
     assert first
 
 def t1() -> None:
