@@ -129,7 +129,15 @@ def test_one_shard_without_room_ends_the_search(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(searching, "Shard", shard)
     outcome = search(grid(ENDLESS), cores=3, spread=1)
     assert outcome.stop == "max-memory"
+    assert outcome.states < 200_000, "the others, who had room, were not to go on"
     consistent(outcome)
+
+
+def test_a_violating_state_in_one_shard_and_a_violating_step_in_another() -> None:
+    """States count for all shards, then: steps of the same level are a step longer."""
+    for seed in range(100, 160):
+        model = graph(seed, 300, state_events=6, step_events=12)
+        agree(search(model, cores=3, spread=1), plain(model))
 
 
 @pytest.mark.parametrize("cores", [2, 3])
