@@ -54,7 +54,7 @@ def agree(text: str, room: Path) -> None:
         assert len(stopped.counterexample.steps) == known.shortest
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=15, deadline=None, suppress_health_check=QUIET)
 @given(text=models())
 def test_search_and_interpreter_agree(text: str, tmp_path: Path) -> None:
     agree(text, tmp_path)
