@@ -151,6 +151,35 @@ def owners(s: Setup) -> None:
             s.invariant(first_is_small, mine)
 
 
+@struct
+class person:
+    """Somebody who knows somebody else."""
+
+    peer: ptr[person]
+
+
+@struct
+class tag:
+    """An object that is freed, and names one of two people before, never nobody."""
+
+    who: ptr[person]
+
+
+def tagging(mine: ptr[tag], me: ptr[person]) -> None:
+    mine.who = me.peer
+    mine.who = me
+    kfree(mine)
+
+
+@scenario(options=(Size,))
+def tags(s: Setup) -> None:
+    """Two threads that free their objects, whose addresses are coded without NULL."""
+    people = [s.static(person, f"person{i}") for i in range(2)]
+    for i in range(2):
+        people[i].peer = people[1 - i]
+        s.thread(f"tagging{i}", tagging, s.new(tag, f"tag{i}", who=people[i]), people[i])
+
+
 def counting_up(place: int) -> None:
     """Use an element of an array; a number that serves as an index only."""
     common.each[place] += 1

@@ -26,6 +26,7 @@ CASES: list[tuple[Scenario, dict[str, Value], Acts, int]] = [
     (models.locks, THREE, Acts((0, 1, 2), [("task0", "task1", "task2")], numbers=True), 6),
     (models.semaphores, THREE, Acts((0, 1, 2), [("task0", "task1", "task2")], numbers=True), 6),
     (models.owners, {}, Acts((0, 1), [OWN, TASK]), 2),
+    (models.tags, {}, Acts((0, 1), [("person0", "person1"), ("tag0", "tag1")]), 2),
     (models.masks, THREE, Acts((0, 1, 2)), 6),
     (models.heap, {}, Acts((0, 1), (), SLOTS[:2]), 4),
     (models.heap, {"nodes": 3}, Acts((0, 1), (), SLOTS[:3]), 12),
