@@ -1,8 +1,9 @@
 """One search by lastput in this process; `run.py` starts it afresh for each measurement.
 
-    python -m benchmarks.once '{"pages": 2, "agers": 2}'
+    python -m benchmarks.once '{"settings": {"pages": 2, "agers": 2}, "plan": {"reduce": "all", "cores": 1}}'
 
-Prints one JSON object; times are in seconds since the process began to run Python code.
+Prints one JSON object; times are in seconds since the process began to run Python code. With --compile it
+only compiles, into the cache that a measured run finds.
 """
 
 from __future__ import annotations
@@ -17,19 +18,25 @@ from typing import Any  # noqa: E402
 
 from benchmarks.protocol import protocol  # noqa: E402
 from lastput.compiler.compile import compile_world  # noqa: E402
-from lastput.engine.search import search  # noqa: E402
+from lastput.engine.search import prepare, search  # noqa: E402
+from lastput.plan import Plan, reductions  # noqa: E402
 from lastput.simulate.setup import build  # noqa: E402
 
 
 def main() -> None:
     """Set up, compile, search, tell."""
-    settings: dict[str, Any] = json.loads(sys.argv[1])
+    wanted: dict[str, Any] = json.loads(sys.argv[1])
+    chosen: dict[str, Any] = {"reduce": "none", **wanted.get("plan", {})}
+    plan = Plan(**{**chosen, "reduce": reductions(chosen["reduce"])})
     imported = time.perf_counter()
-    world = build(protocol, None, settings)
+    world = build(protocol, None, wanted["settings"])
     begun = time.perf_counter()
-    compiled = compile_world(world)
+    compiled = compile_world(world, plan.reduce)
     made = time.perf_counter()
-    outcome = search(compiled.native)
+    if "--compile" in sys.argv:
+        prepare(compiled.native.words, plan.store)
+        return
+    outcome = search(compiled.native, cores=plan.cores, store=plan.store)
     told = {
         "stop": outcome.stop,
         "states": outcome.states,
