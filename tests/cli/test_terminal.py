@@ -64,7 +64,8 @@ def test_progress_on_a_terminal_is_cleared(start: Start) -> None:
     status, text = on_terminal(start, "check", "several.py::endless", "--timeout", "2")
     assert status == 3
     assert "compiling endless, variant default ..." in text
-    assert re.search(r"[\d,]+ states, [\d,]+/s, depth \d+, frontier [\d,]+, [\d.]+ [kMG]?B", text)
+    ahead = r"(frontier [\d,]+|likely of [\d.]+[kMG]? \([\d.]+[kMG]? to [\d.]+[kMG]?\))"
+    assert re.search(rf"[\d,]+ states, {ahead}, [\d,]+/s, depth \d+, [\d.]+ [kMG]?B", text)
     assert text.endswith("\r\033[K")
 
 

@@ -23,6 +23,19 @@ class Progress(Protocol):
     def bytes(self) -> int: ...
     @property
     def seconds(self) -> float: ...
+    @property
+    def forecast(self) -> Forecast | None: ...
+
+
+class Forecast(Protocol):
+    """States that there will be in all (lastput.engine.estimate)."""
+
+    @property
+    def low(self) -> int: ...
+    @property
+    def likely(self) -> int: ...
+    @property
+    def high(self) -> int: ...
 
 
 class Live:
@@ -49,9 +62,13 @@ class Live:
         states, seconds = self._last
         rate = (progress.states - states) / max(progress.seconds - seconds, 1e-9)
         self._last = (progress.states, progress.seconds)
+        guess = progress.forecast
+        ahead = f"frontier {progress.frontier:,}"
+        if guess is not None:
+            ahead = f"likely of {_short(guess.likely)} ({_short(guess.low)} to {_short(guess.high)})"
         self._show(
-            f"{progress.states:,} states, {rate:,.0f}/s, depth {progress.depth}, "
-            f"frontier {progress.frontier:,}, {bytes_text(progress.bytes)}"
+            f"{progress.states:,} states, {ahead}, {rate:,.0f}/s, depth {progress.depth}, "
+            f"{bytes_text(progress.bytes)}"
         )
 
     def say(self, text: str) -> None:
@@ -67,3 +84,11 @@ class Live:
             sys.stderr.flush()
         except OSError:
             self._on = False
+
+
+def _short(number: int) -> str:
+    """A number with about two digits that count: a forecast has no more."""
+    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if number >= size:
+            return f"{number / size:.{int(number < 10 * size)}f}{unit}"
+    return str(number)

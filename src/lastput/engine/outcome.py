@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from lastput.engine.estimate import Forecast
+
 Stop = Literal[
     "complete", "approximate", "violation", "max-states", "max-memory", "timeout", "interrupt", "disk"
 ]
@@ -39,6 +41,8 @@ class Progress:
     """States stored and not expanded yet."""
     bytes: int
     seconds: float
+    forecast: Forecast | None = None
+    """How many states there will be, from the levels so far."""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ import numpy as np
 from lastput.engine import approximate, checkpoint, routing, stores
 from lastput.engine.checkpoint import Damaged, Keep, Manifest
 from lastput.engine.disk import DiskError
+from lastput.engine.estimate import forecast
 from lastput.engine.memory import available
 from lastput.engine.model import NativeModel
 from lastput.engine.native import shape_of
@@ -388,6 +389,7 @@ class _Search:
                 frontier=states - sum(self.levels) + left,
                 bytes=sum(tally.bytes for tally in tallies),
                 seconds=now - self.start,
+                forecast=forecast(self.levels),
             )
         )
 
