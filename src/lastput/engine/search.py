@@ -45,7 +45,7 @@ __all__ = ["Limits", "Outcome", "Progress", "Violation", "prepare", "search"]
 
 SPREAD = 20_000
 """States of a level from which on it is worth more than one core."""
-_ROUND = 1 << 15
+_ROUND = 1 << 17
 """States that a shard expands before it takes those of the others."""
 _LONG_ROUND = 1 << 20
 """The same, where there are no others: after it a checkpoint may be written."""
