@@ -289,3 +289,18 @@ def test_resident_memory_stays_below_the_limit(kind: str, words: int, budget: in
     assert tables
     assert int(count) > budget // 13
     assert budget // 2 < int(grown) < budget + 4_000_000
+
+
+def test_without_memory_for_an_index_it_stays_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, n = mixed_rows(20_000, 3), 20_000
+    plain = Store(3, BUDGET)
+    plain.add(rows, n)
+
+    def refuse(*_: object) -> None:
+        raise OSError("no address space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compressed, "reserve", refuse)
+        assert compress(plain) is None
+    check(plain, rows)
+    assert compress(plain) is not None

@@ -90,6 +90,8 @@ class Compressed:
         lines = self._first_lines()
         if self.count >= self._room(lines, self.width):
             return False
+        # Before states are written over: without an index nobody finds them again.
+        index: npt.NDArray[Any] = reserve(lines * LINE * 4, np.uint32, self.huge)
         for first in range(0, self.count, CHUNK):
             n = min(CHUNK, self.count - first)
             for table in (self.left, self.right):
@@ -99,7 +101,7 @@ class Compressed:
                 self.left.numbers, self.right.numbers, n, self.pairs, first, self.width, self.low_bits
             )
         give_back(self._memory, self._pairs_bytes(self.count, self.width))
-        self.rebuild(lines)
+        self._fill(index, lines)
         return True
 
     def _first_lines(self) -> int:
@@ -248,12 +250,16 @@ class Compressed:
         except OSError:
             lines = old
             self.index = reserve(lines * LINE * 4, np.uint32, self.huge)
-        self.lines = lines
+        self._fill(self.index, lines)
+        return lines != old
+
+    def _fill(self, index: npt.NDArray[Any], lines: int) -> None:
+        """Index all pairs in an empty index of so many lines."""
+        self.index, self.lines = index, lines
         pair_kernels.rebuild(
-            self.pairs, self.count, self.index, lines, slot_bits(lines), self.width, self.low_bits,
+            self.pairs, self.count, index, lines, slot_bits(lines), self.width, self.low_bits,
             self.keep, self._hashes,
         )  # fmt: skip
-        return lines != old
 
 
 def packing(left: int, right: int, least: int = 1) -> tuple[int, int]:
