@@ -15,8 +15,8 @@ from lastput.evidence.fingerprint import fingerprint
 from lastput.lang.options import Value
 from lastput.lang.scenario import Scenario
 
-_DECIDE = ("lang", "checks", "compiler", "engine", "simulate", "evidence", "needed")
-_DECIDE_TOO = ("checker.py", "result.py", "study/costs.py")
+_DECIDE = ("lang", "checks", "compiler", "engine", "simulate", "evidence", "lasso", "needed")
+_DECIDE_TOO = ("checker.py", "plan.py", "progress.py", "result.py", "study/costs.py")
 """What of lastput, besides the model, has a say in a result: not how it is shown."""
 
 _text: dict[Callable[..., Any], dict[str, str]] = {}
