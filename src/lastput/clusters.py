@@ -43,6 +43,8 @@ def ready(compiled: Compiled, cluster: Cluster) -> NativeModel:
         raise UsageError(f"cluster {error}") from None
     if hosts <= {native.host()}:
         return model
+    if compiled.reduce:
+        raise UsageError(f"cluster {cluster.address}: its machines differ, so use --reduce none")
     assert isinstance(model.portable, Portable)
     return replace(model, portable=replace(model.portable, text=compiled.emit("llvm")))
 
