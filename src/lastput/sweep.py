@@ -16,6 +16,7 @@ from lastput.lang.errors import LastputError, UsageError
 from lastput.lang.options import Value
 from lastput.lang.scenario import Scenario
 from lastput.plan import Plan
+from lastput.report.text import finding
 from lastput.result import Verdict
 
 MOST = 10_000
@@ -50,6 +51,8 @@ class Row:
     """Why it is incomplete."""
     headline: str
     """What is violated."""
+    finding: str
+    """The same in a few words, or the reason; empty where it holds."""
     states: int
     transitions: int
     depth: int
@@ -137,6 +140,7 @@ def search(point: Point) -> Row:
         verdict=result.verdict,
         reason=result.reason,
         headline=result.violation.headline if result.violation else "",
+        finding=finding(result),
         states=result.counts.states,
         transitions=result.counts.transitions,
         depth=result.counts.depth,

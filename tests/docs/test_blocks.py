@@ -70,9 +70,9 @@ def alike(text: str) -> str:
 
 
 def matches(shown: str, told: str) -> bool:
-    """Whether `told` is what is shown, with any text for each line `[...]`."""
+    """Whether `told` is what is shown, with any lines for a line `[...]`, any text for one inside a line."""
     parts = re.split(r"^[ \t]*\[\.\.\.\]\n", alike(shown.rstrip("\n") + "\n"), flags=re.MULTILINE)
-    pattern = r"(?s:.*)".join(re.escape(part) for part in parts)
+    pattern = r"(?s:.*)".join(re.escape(part).replace(r"\[\.\.\.\]", r".*") for part in parts)
     return re.fullmatch(pattern, alike(told.rstrip("\n") + "\n")) is not None
 
 

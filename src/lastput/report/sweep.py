@@ -27,7 +27,6 @@ def table(name: str, rows: Sequence[Row | None], style: Style) -> str:
 
 
 def _cells(row: Row, settings: Sequence[str]) -> list[str]:
-    why = row.headline or row.reason
     return [
         row.variant,
         *(str(row.settings[option]) for option in settings),
@@ -35,7 +34,7 @@ def _cells(row: Row, settings: Sequence[str]) -> list[str]:
         f"{row.transitions:,}",
         str(row.depth),
         f"{row.seconds:.2f}",
-        f"{row.verdict}: {why}" if why else row.verdict,
+        f"{row.verdict}: {row.finding}" if row.finding else row.verdict,
     ]
 
 
