@@ -24,7 +24,7 @@ from lastput.lang.errors import UsageError
 from lastput.lang.options import Value
 from lastput.lang.scenario import Fairness, Scenario
 from lastput.lang.world import Goal, World
-from lastput.plan import KEEP_LENGTH, Plan
+from lastput.plan import APPROXIMATE, KEEP_LENGTH, Plan
 from lastput.progress import ask, outlook, unknown, wrong_with
 from lastput.result import (
     Bound,
@@ -124,7 +124,7 @@ def check_world(
     outcome = None if native.start_event is not None else _search(native, limits, progress, plan)
     result = replace(_describe(world, native, outcome, limits), checkpoint=_checkpoint(outcome, plan))
     found = _violation(world, native, outcome)
-    if plan.reduce - KEEP_LENGTH and found:
+    if found and (plan.reduce - KEEP_LENGTH or plan.store in APPROXIMATE):
         found = replace(found, shortest=False)
     if world.goals:
         result, found = _progress(world, native, outcome, plan, result, found, say)
@@ -197,7 +197,7 @@ def _search(
     except Damaged as damaged:
         if plan.cluster is not None:
             raise UsageError(f"cluster {plan.cluster}: {damaged}") from None
-        raise UsageError(f"checkpoint {damaged}; without --resume the search begins anew") from None
+        raise UsageError(f"checkpoint {damaged}; a search without --resume begins anew") from None
     except Lost as lost:
         raise UsageError(f"cluster {plan.cluster}: {lost} was lost, as others before it") from None
 
@@ -208,6 +208,10 @@ def _keep(native: Compiled, plan: Plan) -> Keep | None:
 
     if plan.checkpoint is None:
         return None
+    try:
+        plan.checkpoint.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"checkpoint {plan.checkpoint}: {error.strerror}") from None
     return Keep(plan.checkpoint / native.native.digest[:16], plan.checkpoint_every, plan.resume)
 
 
@@ -241,6 +245,7 @@ def _describe(world: World, native: Compiled, outcome: Outcome | None, limits: L
         counts=Counts(outcome.states, outcome.transitions, outcome.depth),
         memory=Memory(peak_resident(), outcome.peak_bytes, per_state, outcome.store, outcome.tables),
         omission=_omission(outcome),
+        glimpsed=0 if outcome.violation else outcome.events,
         bounds=bounds,
         coverage=coverage(world, native.places, _coverage(native, outcome)),
     )
@@ -344,8 +349,9 @@ def _progress(
         return replace(result, progress=unknown(world).progress), found
     say(f"searching for loops in {world.scenario.name}, variant {world.variant}")
     whole = compiled(world).native if plan.reduce else native.native
+    taken = outcome.seconds - outcome.earlier
     limits = replace(
-        result.limits, timeout=result.limits.timeout and max(0.001, result.limits.timeout - outcome.seconds)
+        result.limits, timeout=result.limits.timeout and max(0.001, result.limits.timeout - taken)
     )
     witnesses, bounded = frozenset(result.coverage.witnesses), bool(result.bounds)
     seen = outlook(world, whole, _engine_limits(limits), witnesses, bounded=bounded)

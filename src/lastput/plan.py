@@ -69,8 +69,8 @@ class Plan:
     """A directory on a disk with room: when memory is full the search goes on from files in it. They go when
     the search ends. None: it ends when memory is full."""
     checkpoint: Path | None = None
-    """A directory for checkpoints, made if need be: the search writes one now and then, at a limit and at
-    Ctrl-C. They go when the search comes to a verdict."""
+    """A directory for checkpoints, made if need be: the search writes one now and then, when its time is up
+    and at Ctrl-C. They go when the search comes to a verdict."""
     checkpoint_every: float = EVERY
     """Seconds from one checkpoint to the next."""
     resume: bool = False
@@ -86,6 +86,8 @@ class Plan:
         for directory in (self.cluster_directory, self.disk):
             if directory is not None and not directory.is_dir():
                 raise UsageError(f"{directory}: no such directory")
+        if self.checkpoint is not None and self.checkpoint.exists() and not self.checkpoint.is_dir():
+            raise UsageError(f"{self.checkpoint}: not a directory")
         if self.resume and self.checkpoint is None:
             raise UsageError("to resume, name the directory of the checkpoint")
         if not self.checkpoint_every > 0:

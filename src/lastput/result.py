@@ -478,6 +478,9 @@ class Result:
     hunt: Hunt | None = None
     omission: Omission | None = None
     checkpoint: Checkpoint | None = None
+    glimpsed: int = 0
+    """Steps and states that break a rule, where the search was interrupted before it could show how to get to
+    one: there is a violation."""
     reductions: tuple[str, ...] = ()
     """Reductions that the search used: names of `plan.REDUCTIONS`."""
     schema: int = SCHEMA

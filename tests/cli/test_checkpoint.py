@@ -96,5 +96,5 @@ def test_a_damaged_checkpoint_is_one_line(check: list[str], cli: Cli, tmp_path: 
     ended = cli(*check, "--checkpoint", str(kept), "--resume")
     assert ended.status == 2
     assert ended.err.startswith("lastput: checkpoint ")
-    assert ended.err.endswith("without --resume the search begins anew\n")
+    assert ended.err.endswith("a search without --resume begins anew\n")
     assert ended.err.count("\n") == 1

@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lastput.engine import checkpoint
 from lastput.engine import search as searching
 from lastput.engine.checkpoint import Damaged, Keep
 from lastput.engine.model import NativeModel
-from lastput.engine.outcome import Limits, Outcome
+from lastput.engine.outcome import Limits, Outcome, Stop
+from lastput.engine.shard import Shard
+from lastput.engine.team import Team
 
 from .test_search import agree
 from .toys import graph, grid, plain
@@ -34,12 +37,13 @@ class Stops:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.left = -1
+        self.reason: Stop = "interrupt"
         original = searching._Search._halt
 
         def halt(search: searching._Search) -> bool:
             self.left -= 1
-            if self.left == 0:
-                search.stop = "interrupt"
+            if self.left == 0 and not search.rebuilding:
+                search.stop = self.reason
             return original(search)
 
         monkeypatch.setattr(searching._Search, "_halt", halt)
@@ -174,3 +178,103 @@ def test_levels_of_a_grid_on_disk(tmp_path: Path) -> None:
     outcome = search(grid(12), limits=TINY, disk=tmp_path, keep_going=True)
     assert outcome.store == "disk"
     assert outcome.levels == np.rint(np.poly1d([1] * 13) ** 4).astype(int).tolist()
+
+
+@pytest.mark.parametrize(("cores", "memory"), [(8, 16 << 20), (16, 16 << 20), (64, 256 << 20)])
+def test_more_shards_than_memory_has_room_for(cores: int, memory: int) -> None:
+    """The buffers of so many shards alone take all there is: one shard goes on, or says that it is full."""
+    model = graph(3, 3000, words=5, threads=17, choices=20)
+    outcome = searching.search(
+        model, limits=Limits(max_memory=memory), cores=cores, spread=1, keep_going=True
+    )
+    expected = plain(model, keep_going=True)
+    assert outcome.stop == "complete"
+    assert outcome.levels == expected.levels
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_nobody_goes_on_from_where_states_were_dropped(cores: int, tmp_path: Path) -> None:
+    undisturbed = search(grid(14), keep_going=True)
+    for memory in range(600_000, 2_400_000, 300_000):
+        keep = tmp_path / str(memory)
+        how: dict[str, Any] = {"cores": cores, "keep_going": True}
+        stopped = search(grid(14), limits=Limits(max_memory=memory), keep=Keep(keep, 1e-6), **how)
+        assert stopped.stop in ("max-memory", "complete")
+        same(search(grid(14), keep=Keep(keep, NEVER, resume=True), **how), undisturbed)
+
+
+def test_one_shard_on_disk_and_the_other_not(
+    stops: Stops, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    original = searching._Search._shard
+
+    def shard(search: searching._Search, number: int, of: int) -> Any:
+        search.budget, whole = (
+            (search.budget // 8 if of > 1 and number == 0 else search.budget),
+            search.budget,
+        )
+        try:
+            return original(search, number, of)
+        finally:
+            search.budget = whole
+
+    save = checkpoint.save
+
+    def saved(directory: Path, team: Team, manifest: checkpoint.Manifest) -> None:
+        tallies = team.tallies()
+        gathering = any(tally.store == "disk" for tally in tallies) and any(tally.left for tally in tallies)
+        assert not gathering, "what one shard has gathered is not settled while another is at work"
+        save(directory, team, manifest)
+
+    monkeypatch.setattr(checkpoint, "save", saved)
+    monkeypatch.setattr(searching._Search, "_shard", shard)
+    monkeypatch.setattr(searching, "_ROUND", 64)
+    how: dict[str, Any] = {
+        "cores": 2,
+        "keep_going": True,
+        "disk": tmp_path,
+        "limits": Limits(max_memory=4 << 20),
+    }
+    undisturbed = search(grid(14), **how)
+    assert undisturbed.store == "disk"
+    for left in range(400, 1000, 75):
+        keep = tmp_path / f"kept-{left}"
+        stops.left = left
+        search(grid(14), keep=Keep(keep, 1e-6), **how)
+        stops.left = -1
+        same(search(grid(14), keep=Keep(keep, NEVER, resume=True), **how), undisturbed)
+
+
+def test_the_old_checkpoint_is_there_until_the_new_one_is_whole(
+    stops: Stops, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A run that does not resume dies between the shards of its first checkpoint."""
+    how: dict[str, Any] = {"cores": 2, "spread": 1, "keep_going": True}
+    undisturbed = search(grid(14), **how)
+    stops.left = 300
+    assert search(grid(14), keep=Keep(tmp_path, NEVER), **how).stop == "interrupt"
+    original = Shard.save
+
+    def dies(shard: Shard, directory: str, generation: int) -> list[str]:
+        if shard.number == 1:
+            raise KeyboardInterrupt
+        return original(shard, directory, generation)
+
+    stops.left = -1
+    with monkeypatch.context() as patch:
+        patch.setattr(Shard, "save", dies)
+        assert search(grid(14), keep=Keep(tmp_path, 1e-6), **how).stop == "interrupt"
+    same(search(grid(14), keep=Keep(tmp_path, NEVER, resume=True), **how), undisturbed)
+
+
+@pytest.mark.parametrize("cores", [1, 3])
+def test_a_violation_met_before_the_time_is_up_is_told(cores: int, stops: Stops) -> None:
+    met = 0
+    stops.reason = "timeout"
+    for left in range(1, 300, 6):
+        stops.left = left
+        outcome = search(graph(5, 3000, state_events=2, step_events=1), cores=cores, spread=1, batch=8)
+        met += outcome.events > 0
+        assert (outcome.violation is not None) == (outcome.events > 0)
+        assert (outcome.stop == "violation") == (outcome.events > 0)
+    assert 0 < met < 50

@@ -213,6 +213,12 @@ def initial_words(layout: StateLayout) -> list[int]:
     return words
 
 
+def _digest(made: cache.Artifact, state: npt.NDArray[np.uint64]) -> str:
+    """Of all that a search depends on: code, initial state, and what the codes of events stand for."""
+    kinds = repr([(site.kind, site.message) for site in made.sites]).encode()
+    return hashlib.sha256(made.code + state.tobytes() + kinds).hexdigest()
+
+
 def _compiled(world: World, made: cache.Artifact, cached: bool, reduce: frozenset[str]) -> Compiled:
     loaded = Loaded(made.code)
     sites = [_site(s) for s in made.sites]
@@ -230,7 +236,7 @@ def _compiled(world: World, made: cache.Artifact, cached: bool, reduce: frozense
         canonical=loaded.address(orbits.CANONICAL) if made.permutations > 1 else 0,
         bounds=frozenset(i for i, s in enumerate(sites) if KINDS[s.kind].bound),
         witnesses=frozenset(made.witnesses),
-        digest=hashlib.sha256(made.code + state.tobytes()).hexdigest(),
+        digest=_digest(made, state),
         mark=loaded.address("mark") if world.goals else 0,
     )
     stages: Callable[[str], str] = functools.partial(emit, world)

@@ -64,6 +64,12 @@ def save(directory: Path, team: Team, manifest: Manifest) -> None:
             old.unlink(missing_ok=True)
 
 
+def latest(directory: Path) -> int:
+    """The highest number of a checkpoint that has a file there, whole or not; 0 without any."""
+    numbers = (path.stem.split("-")[2:3] for path in directory.glob("shard-*-*.*"))
+    return max((int(number[0]) for number in numbers if number and number[0].isdigit()), default=0)
+
+
 def clear(directory: Path) -> None:
     """Remove every checkpoint there, and nothing else."""
     (directory / "manifest.json").unlink(missing_ok=True)

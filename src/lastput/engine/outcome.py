@@ -112,6 +112,8 @@ class Outcome:
     """None with events > 0: interrupted, or out of address space, while the schedule was being rebuilt."""
     kept: int = 0
     """States of all levels that the last checkpoint has begun; 0 without one."""
+    earlier: float = 0.0
+    """Of `seconds`, those of the runs before, from whose checkpoint the search went on."""
     resumed: int = 0
     """States of the levels that the checkpoint had begun that the search went on from."""
     unkept: str = ""

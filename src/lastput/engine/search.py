@@ -9,7 +9,8 @@ a search begins with one, and spreads when a level is worth it.
 
 The level that holds the first violation is finished, so that counts and the schedule do not depend on the
 order of work. For the same reason a level in which no more states can be stored is still expanded to its
-end: `transitions` and violations are then those of whole levels. Only timeout and interrupt stop in between.
+end: `transitions` and violations are then those of whole levels. Only timeout and interrupt stop in between;
+a violation that was met until then is told.
 
 Nothing that an outcome tells depends on the number of shards, except what memory allows: each has an equal
 part of it, and the search is over when one is full. `max_states` is looked at when a level is over, if there
@@ -164,6 +165,10 @@ class _Search:
         self.unkept = ""
         self.before, self.resumed = 0.0, 0
         self.losses = 0
+        self.generation = checkpoint.latest(self.place.directory) if self.place else 0
+        """Number of the last checkpoint, of an earlier run perhaps: no file of one is written over."""
+        self.crowded = False
+        """All shards together need more memory than there is."""
         self._from_the_beginning()
 
     def _from_the_beginning(self) -> None:
@@ -225,11 +230,14 @@ class _Search:
             if not self._begin():
                 return "approximate" if self.how.store in approximate.KINDS else "complete"
             stop = self._level()
-            if stop:
+            broken = any(tally.violating for tally in self.tallies)
+            if stop and not (stop == "timeout" and broken):
                 self._keep(now=True)
                 return stop
-            if self.violated_level is None and any(tally.violating for tally in self.tallies):
+            if self.violated_level is None and broken:
                 self.violated_level = len(self.levels) - 1
+            if stop and self.how.keep_going:
+                return stop
             if self.violated_level is not None and not self.how.keep_going:
                 return "violation"
             if self._full():
@@ -265,10 +273,16 @@ class _Search:
         shards, old = self.how.shards, self.team
         alone = isinstance(old, Threads) and old.size == 1
         enough = states - sum(self.levels) >= max(1, self.how.spread)
-        if not alone or not enough or (shards == 1 and self.how.cluster is None):
+        if self.crowded or not alone or not enough or (shards == 1 and self.how.cluster is None):
             return
-        self.team = self._team()
-        move(old, self.team)
+        new = self._team()
+        move(old, new)
+        if any(tally.full for tally in new.each("tally")):
+            # Each has buffers of its own; what fits into one shard need not fit into all of them.
+            self.crowded = True
+            new.close()
+            return
+        self.team = new
         old.close()
 
     def _team(self) -> Team:
@@ -291,11 +305,13 @@ class _Search:
         place, tallies = self.place, self.team.tallies()
         if place is None or (not now and time.monotonic() - self.saved < place.every):
             return
-        if any(tally.left and tally.store == "disk" for tally in tallies):
+        if any(tally.full for tally in tallies):
+            return  # states were dropped: nobody may go on from here
+        if any(tally.left for tally in tallies) and any(tally.store == "disk" for tally in tallies):
             return  # what is gathered for the next level is not known to be new yet
         manifest = Manifest(
             model=self.model.digest,
-            generation=self.kept.generation + 1 if self.kept else 1,
+            generation=self.generation + 1,
             shards=self.team.size,
             levels=list(self.levels),
             violated_level=self.violated_level,
@@ -304,6 +320,7 @@ class _Search:
         try:
             checkpoint.save(place.directory, self.team, manifest)
             self.kept, self.losses, self.unkept = manifest, 0, ""
+            self.generation = manifest.generation
         except OSError as error:
             self.unkept = f"{error.filename or place.directory}: {error.strerror}"
             if self.how.cluster is not None:
@@ -319,7 +336,9 @@ class _Search:
         if manifest is None:
             return
         if manifest.shards not in (1, self.how.shards):
-            raise Damaged(f"{keep.directory} is the checkpoint of a search on {manifest.shards} cores")
+            raise Damaged(
+                f"{keep.directory} is of a search on {manifest.shards} cores: use --cores {manifest.shards}"
+            )
         self.kept, self.before, self.resumed = manifest, manifest.seconds, sum(manifest.levels)
         self._load(keep.directory, manifest)
 
@@ -463,6 +482,7 @@ class _Search:
             tables=tuple(n for tally in tallies for n in tally.tables),
             violation=violation,
             kept=0 if self.kept is None or stop in _ENDED else sum(self.kept.levels),
+            earlier=self.before,
             resumed=self.resumed,
             unkept=self.unkept,
         )

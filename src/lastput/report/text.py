@@ -59,6 +59,10 @@ def _holds(result: Result, style: Style, full: bool) -> list[str]:
 def _incomplete(result: Result, style: Style, full: bool) -> list[str]:
     loud = wrapped(f"INCOMPLETE: {reason(result)}. This is no verdict.", hanging="  ")
     known = "No violation in what was searched so far."
+    if result.reason == "approximate" and result.progress:
+        known += "\nProgress properties are not looked at without whole states (--store hash, bits)."
+    if result.glimpsed:
+        known = style.bad("A rule was seen to be broken, but not yet how to get there: search again.")
     if stopped_at_loops(result):
         known = "No interleaving breaks a rule; progress properties are not known."
     return [
