@@ -29,7 +29,6 @@ PAGES = {
     "Explanation": [
         "explanation/how-it-works",
         "explanation/progress",
-        "explanation/reductions",
         "explanation/limits",
         "explanation/estimates",
         "explanation/hunting",
