@@ -23,8 +23,7 @@ def reach(plan: Plan) -> Cluster:
     """The cluster of `plan`, ready to search. UsageError if it cannot be reached."""
     assert plan.cluster is not None
     if plan.cluster not in _reached:
-        for other in list(_reached):
-            _reached.pop(other).close()
+        leave()
         try:
             _reached[plan.cluster] = Cluster(plan.cluster, say=_say)
         except NoCluster as error:
@@ -32,6 +31,12 @@ def reach(plan: Plan) -> Cluster:
     cluster = _reached[plan.cluster]
     cluster.directory = _directory(plan)
     return cluster
+
+
+def leave() -> None:
+    """Leave every cluster that was reached; workers that were started here end."""
+    while _reached:
+        _reached.popitem()[1].close()
 
 
 def ready(compiled: Compiled, cluster: Cluster) -> NativeModel:

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from lastput import check, target
+from lastput import check, clusters, target
 from lastput.sweep import values
 
 from .conftest import Cli
@@ -84,7 +84,10 @@ def test_values() -> None:
 )
 def test_on_a_cluster(cli: Cli) -> None:
     here = cli("sweep", "book.py", "--set", "spins=1..2", "--json")
-    there = cli("sweep", "book.py", "--set", "spins=1..2", "--cluster", "local:2", "--json")
+    try:
+        there = cli("sweep", "book.py", "--set", "spins=1..2", "--cluster", "local:2", "--json")
+    finally:
+        clusters.leave()
     found = [json.loads(ended.out)["points"] for ended in (here, there)]
     for point in (*found[0], *found[1]):
         point.pop("seconds")

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from lastput import clusters
 from lastput.engine.cluster import Actors, Cluster, NoCluster
 from lastput.engine.model import NativeModel
 from lastput.engine.search import Limits, Progress, search
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def workers() -> Iterator[Cluster]:
+    clusters.leave()  # Ray allows a process one cluster, and another test may have reached one
     cluster = Cluster("local:3")
     yield cluster
     cluster.close()
