@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +55,14 @@ def run(args: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             if not results:
                 raise
-            result = _unknown(scenario, variant, settings)
+            result = unknown(scenario, variant, settings)
         if not args.json:
-            _print(result, first=not results, full=args.full)
+            show(result, first=not results, full=args.full)
         results.append(result)
         if result.reason == "interrupt":
             break
     interrupt.settled()
-    _finish(args, scenario, results)
+    finish(args, scenario, results, _what_next)
     return exits.OF_VERDICT[worst(results)]
 
 
@@ -85,18 +86,25 @@ def _check(
         )
 
 
-def _unknown(scenario: Scenario, variant: str, settings: dict[str, Any]) -> Result:
+def unknown(scenario: Scenario, variant: str, settings: dict[str, Any]) -> Result:
     """The result of a variant that was interrupted before its search began."""
     values = scenario.configure(variant, settings)
     return Result(scenario.name, scenario.title, variant, "incomplete", "interrupt", values)
 
 
-def _print(result: Result, *, first: bool, full: bool) -> None:
+def show(result: Result, *, first: bool, full: bool) -> None:
+    """Print a result, under a rule unless it is the first."""
     text = report(result, style=style_for(sys.stdout), full=full)
     terminal.say(text if first else f"\n{'-' * 80}\n\n{text}")
 
 
-def _finish(args: argparse.Namespace, scenario: Scenario, results: list[Result]) -> None:
+def finish(
+    args: argparse.Namespace,
+    scenario: Scenario,
+    results: list[Result],
+    what_next: Callable[[argparse.Namespace, Result], None],
+) -> None:
+    """Write what was asked for of all results; of a violation that was not saved, say `what_next`."""
     if args.json:
         terminal.say(dumps(results))
     elif len(results) > 1:
@@ -109,7 +117,7 @@ def _finish(args: argparse.Namespace, scenario: Scenario, results: list[Result])
     elif args.save is not None:
         terminal.complain(f"No violation, so {args.save} was not written.")
     elif found and not args.json:
-        _what_next(args, found)
+        what_next(args, found)
 
 
 def _what_next(args: argparse.Namespace, found: Result) -> None:
@@ -117,14 +125,14 @@ def _what_next(args: argparse.Namespace, found: Result) -> None:
     chosen = [word for pair in args.set for word in ("--set", pair)]
     same = [args.target, "--variant", found.variant, *chosen]
     asked = ["--progress"] * args.progress + (["--fairness", args.fairness] if args.fairness else [])
-    text = "\nTo replay it:\n" + _pasted("check", *same, *asked, "--save", "oops.json")
+    text = "\nTo replay it:\n" + pasted("check", *same, *asked, "--save", "oops.json")
     text += "\n  lastput replay oops.json --pdb\nTo step through it, in a browser:\n"
     if args.html is None:
-        text += _pasted("check", *same, *asked, "--html", "oops.html") + "\n"
-    terminal.say(text + _pasted("explore", *same) + "\n")
+        text += pasted("check", *same, *asked, "--html", "oops.html") + "\n"
+    terminal.say(text + pasted("explore", *same) + "\n")
 
 
-def _pasted(*words: str) -> str:
+def pasted(*words: str) -> str:
     """A command of lastput for the shell."""
     return "\n".join(pasteable([shlex.quote(word) for word in ("lastput", *words)], indent="  "))
 

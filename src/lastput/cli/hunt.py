@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +11,7 @@ from lastput.cli import check, exits, interrupt, outputs, terminal
 from lastput.cli.limits import count, number, seconds, size
 from lastput.cli.progress import Live
 from lastput.lang.scenario import Scenario
-from lastput.report.json import dumps, worst
-from lastput.report.saved import save
-from lastput.report.style import style_for
-from lastput.report.text import summary
+from lastput.report.json import worst
 from lastput.result import Result
 
 WALKS = "100000"
@@ -42,14 +37,14 @@ def run(args: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             if not results:
                 raise
-            result = check._unknown(scenario, variant, settings)
+            result = check.unknown(scenario, variant, settings)
         if not args.json:
-            check._print(result, first=not results, full=args.full)
+            check.show(result, first=not results, full=args.full)
         results.append(result)
         if result.reason == "interrupt":
             break
     interrupt.settled()
-    _finish(args, scenario, results)
+    check.finish(args, scenario, results, _what_next)
     return exits.OF_VERDICT[worst(results)]
 
 
@@ -79,22 +74,6 @@ def _hunt(scenario: Scenario, variant: str, settings: dict[str, Any], how: dict[
         return hunt(scenario, variant, settings=settings, **how, told=live.say, phase=phase)
 
 
-def _finish(args: argparse.Namespace, scenario: Scenario, results: list[Result]) -> None:
-    if args.json:
-        terminal.say(dumps(results))
-    elif len(results) > 1:
-        terminal.say(f"\n{'-' * 80}\n\n{summary(results, style=style_for(sys.stdout))}")
-    outputs.write(args, scenario, results)
-    found = next((result for result in results if result.violation), None)
-    if args.save is not None and found:
-        save(Path(args.save), found, scenario, args.target)
-        terminal.complain(f"Saved variant {found.variant}: lastput replay {shlex.quote(args.save)}")
-    elif args.save is not None:
-        terminal.complain(f"No violation, so {args.save} was not written.")
-    elif found and not args.json:
-        _what_next(args, found)
-
-
 def _what_next(args: argparse.Namespace, found: Result) -> None:
     """What to type to have the violation again, as a file."""
     assert found.hunt is not None
@@ -103,7 +82,7 @@ def _what_next(args: argparse.Namespace, found: Result) -> None:
     seed = ["--by", found.hunt.found_by, "--seed", str(found.hunt.seed)]
     same = [args.target, "--variant", found.variant, *chosen, *seed, *how, "--save", "oops.json"]
     replay = "  lastput replay oops.json --pdb\n"
-    terminal.say(f"\nTo have it again, and debug it:\n{check._pasted('hunt', *same)}\n{replay}")
+    terminal.say(f"\nTo have it again, and debug it:\n{check.pasted('hunt', *same)}\n{replay}")
 
 
 def _given(args: argparse.Namespace, name: str) -> list[str]:

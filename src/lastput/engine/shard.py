@@ -55,7 +55,7 @@ class Tally:
     sent: int
     """States dealt out to other shards so far."""
     store: str
-    """What keeps the states by now: plain or compressed."""
+    """What keeps the states by now: plain, compressed, disk, hash or bits."""
     tables: tuple[int, ...]
     """Different parts of states, where they are kept in parts."""
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from lastput.compiler.packing import WORD, Field, Words
 from lastput.promela.flow import Automaton
-from lastput.promela.tree import Channel, Model, Process, Statement, Type, Variable
+from lastput.promela.tree import Channel, Model, Statement, Type, Variable
 
 Part = Hashable
 """What has a width of its own: a Variable, or (Channel, number of a field)."""
@@ -166,8 +166,3 @@ class _Placer:
     def field(self, width: int) -> Field:
         """A field of its own."""
         return Field(*self.words.take(width), width)
-
-
-def initial_process(layout: Layout, process: Process, slot: int) -> int:
-    """The position number of a process that begins in a slot."""
-    return layout.slots[slot].numbers[process.name, layout.automata[process.name].start]
