@@ -49,6 +49,14 @@ def test_the_oldest_go_when_room_is_short(tmp_path: Path, monkeypatch: pytest.Mo
     assert others.exists(), "not a file that was kept"
 
 
+def test_another_process_renames_a_file_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "_failed", [])
+    _named(tmp_path, "a").symlink_to(tmp_path / "gone")  # listed, and not there when it is looked at
+    kept.save(_named(tmp_path, "b"), 1)
+    assert kept.load(_named(tmp_path, "b"), int) == 1
+    assert not kept.trouble()
+
+
 def _named(directory: Path, letter: str) -> Path:
     return directory / f"{letter * 64}.model"
 

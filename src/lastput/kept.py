@@ -96,7 +96,7 @@ def _write(path: Path, content: bytes) -> None:
 
 def _make_room(directory: Path) -> None:
     own = [path for path in directory.iterdir() if _OWN.match(path.name)]
-    found = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in own)
+    found = sorted(filter(None, map(_age_and_size, own)))
     excess = sum(size for _, size, _ in found) - ROOM
     if excess <= 0:
         return
@@ -105,3 +105,12 @@ def _make_room(directory: Path) -> None:
         if excess > 0:
             path.unlink(missing_ok=True)
             excess -= size
+
+
+def _age_and_size(path: Path) -> tuple[float, int, Path] | None:
+    """None if it is gone: another process that writes here renames its files when they are whole."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime, found.st_size, path
