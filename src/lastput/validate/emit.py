@@ -1,0 +1,131 @@
+"""The model's functions, made to tell when they are entered and left.
+
+Only what a tracer would record is told, and only what threads do: the set-up, properties and conditions
+of `await_` tell nothing, and neither does a thread that is run again to where it stood.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import functools
+from collections.abc import Callable
+from types import CodeType
+from typing import Any, NamedTuple, Protocol, cast
+
+from lastput.lang import intrinsics
+from lastput.lang.world import World
+from lastput.simulate import instrument
+from lastput.simulate.fault import Frame
+from lastput.simulate.program import Function, Program, Rewritten
+from lastput.validate.names import name_of
+from lastput.validate.seen import At, Observable
+
+MARK = "_mark"
+"""Name that rewritten code calls with the mark of a statement."""
+
+
+class Emission(NamedTuple):
+    """A thread came to one end of a function that a tracer records."""
+
+    function: str
+    at: At
+    args: tuple[Any, ...]
+    result: Any
+
+
+class Listener(Protocol):
+    """A machine that is told."""
+
+    def emit(self, emission: Emission) -> None: ...
+
+
+def _tell(function: str, at: At, args: tuple[Any, ...], result: Any) -> None:
+    cast(Listener, intrinsics.machine()).emit(Emission(function, at, args, result))
+
+
+class EmittingProgram(Program):
+    """A program whose functions tell what is `observable`, and mark the statements that run."""
+
+    def __init__(self, world: World, observable: Observable) -> None:
+        self.observable = observable
+        self.marks: list[Frame] = []
+        """Where the statements are, by mark."""
+        self.ran: set[int] = set()
+        """Marks of the statements that ran since this was emptied."""
+        super().__init__(world)
+
+    def helpers(self) -> dict[str, Any]:
+        """What rewritten code calls."""
+        return {**super().helpers(), MARK: self.ran.add}
+
+    def _rewrite(self, function: Function) -> Rewritten:
+        found = super()._rewrite(function)
+        self._mark(found)
+        name = name_of(function)
+        if name is not None:
+            found.function = self._telling(name, found.function)  # type: ignore[assignment]
+        return found
+
+    def _mark(self, found: Rewritten) -> None:
+        del self.by_code[found.function.__code__]
+        tree = _Marker(found.names.filename, found.tree.name, self.marks).visit(copy.deepcopy(found.tree))
+        start = instrument.entry(found.names, found.kinds)
+        found.function = instrument.compile_function(tree, start, found.names.filename, found.names.namespace)
+        found.function.__lastput_original__ = found.original  # type: ignore[attr-defined]
+        self.by_code[found.function.__code__] = found
+
+    def _telling(self, name: str, function: Function) -> Function:
+        enter, leave = (name, "enter") in self.observable, (name, "return") in self.observable
+        if leave:
+            return _telling_return(name, function, enter)
+        return _telling_entry(name, function) if enter else function
+
+
+class _Marker(ast.NodeTransformer):
+    """Puts a mark before each statement of a function."""
+
+    def __init__(self, file: str, function: str, marks: list[Frame]) -> None:
+        self.file, self.function, self.marks = file, function, marks
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        for field in ("body", "orelse"):
+            inside = getattr(node, field, None)
+            if isinstance(inside, list):
+                setattr(node, field, [s for statement in inside for s in (self._mark(statement), statement)])
+        return node
+
+    def _mark(self, statement: ast.stmt) -> ast.stmt:
+        self.marks.append(Frame(self.function, self.file, statement.lineno))
+        call = ast.Call(ast.Name(MARK, ast.Load()), [ast.Constant(len(self.marks) - 1)], [])
+        return ast.fix_missing_locations(ast.copy_location(ast.Expr(call), statement))
+
+
+def _telling_entry(name: str, function: Function) -> Function:
+    @functools.wraps(function)
+    def told(*args: Any) -> Any:
+        _tell(name, "enter", args, None)
+        return function(*args)
+
+    return told
+
+
+def _telling_return(name: str, function: Function, enter: bool) -> Function:
+    @functools.wraps(function)
+    def told(*args: Any) -> Any:
+        if enter:
+            _tell(name, "enter", args, None)
+        result = function(*args)
+        _tell(name, "return", args, result)
+        return result
+
+    return told
+
+
+def _code(make: Callable[[], Function]) -> CodeType:
+    return make().__code__
+
+
+RETURN_CODE = _code(lambda: _telling_return("", lambda: None, False))
+"""The code that waits for a function to return: its `args` are part of where a thread stands."""

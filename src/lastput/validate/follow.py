@@ -1,0 +1,304 @@
+"""The search: is a list of events a behaviour of a world?
+
+Depth first over states, each a place for every thread, memory, and what the threads have come to that the
+trace has not (their queues). An event is taken from the head of its thread's queue as soon as it is next
+and its arguments agree: taking it changes nothing but that its thread may step again, so it is never too
+early. A thread steps only with an empty queue. A queue that differs from its thread's next events is a
+dead end at once.
+
+A state is visited once. There, the thread whose event is next steps first; others follow only if that led
+to nothing, and only those that can matter to it (`independent`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lastput.lang.errors import UsageError
+from lastput.lang.world import World
+from lastput.simulate.fault import Fault
+from lastput.validate.cells import Change, Numbers
+from lastput.validate.describe import event_text, spot
+from lastput.validate.emit import EmittingProgram
+from lastput.validate.live import Live
+from lastput.validate.order import Order
+from lastput.validate.outcome import Accepted, Effort, Matched, Refused, Schedule, Spot, Undecided, Verdict
+from lastput.validate.record import Record
+from lastput.validate.seen import Observable, Seen
+from lastput.validate.state import State, Walker
+
+MOST_PLACES = 12
+"""How many of the states at the longest prefix are described."""
+LOOK = 256
+"""Turns of the search between two looks at the clock."""
+
+
+def follow(
+    world: World,
+    seen: Sequence[Seen],
+    observable: Observable,
+    *,
+    most_steps: int = 5_000_000,
+    seconds: float = 300.0,
+    slack: int = 0,
+) -> Verdict:
+    """Whether `world` can run so that exactly `seen` is seen of it, up to the last of these events.
+
+    `observable` says of which functions every entry, or return, would have been seen. The threads' next
+    entries may be late: what a thread does behind its last event is left open. Beyond `most_steps` or
+    `seconds` the verdict is `Undecided`. Events of different CPUs may change places if their time stamps
+    are at most `slack` ns apart.
+
+    UsageError for an event that no thread can have, and for a model that is wrong.
+    """
+    for event in seen:
+        if (event.function, event.at) not in observable:
+            raise UsageError(f"event {event.number}: {event.function} ({event.at}) is not observable")
+    limits = _Limits(most_steps, time.monotonic(), seconds)
+    numbers = Numbers()
+    with Live.opened(EmittingProgram(world, observable)) as run:
+
+        def search(length: int) -> Verdict:
+            order = Order(seen[:length], len(world.threads), slack)
+            return _Search(run, Walker(run, order, numbers), limits).verdict()
+
+        found = search(len(seen))
+        return _longest(search, found, len(seen)) if isinstance(found, Refused) else found
+
+
+def _longest(search: Callable[[int], Verdict], refused: Refused, length: int) -> Verdict:
+    """The verdict on the shortest prefix that is refused.
+
+    A dead end is seen early, when a thread comes to what will never fit. So the first search may not have
+    come as far as the trace fits.
+    """
+    fits, too_long = refused.position, length
+    ahead = 1
+    while fits + 1 < too_long:
+        tried = min(fits + ahead, (fits + too_long) // 2)
+        found = search(tried)
+        if isinstance(found, Accepted):
+            fits, ahead = tried, 2 * ahead
+        elif isinstance(found, Refused):
+            fits, too_long, refused = max(fits, found.position), tried, found
+            ahead = 1
+        else:
+            return Undecided(f"refused, but {found.reason} to say where", fits, found.effort, found.places)
+    return refused
+
+
+@dataclass
+class _Limits:
+    """What all searches for one verdict may cost together, and have."""
+
+    most_steps: int
+    began: float
+    seconds: float
+    steps: int = 0
+    turns: int = 0
+
+    def met(self) -> str | None:
+        """Why to stop, if so."""
+        self.turns += 1
+        if self.steps >= self.most_steps:
+            return f"{self.most_steps} steps were not enough"
+        if self.turns % LOOK == 0 and time.monotonic() > self.began + self.seconds:
+            return f"{self.seconds:g} seconds were not enough"
+        return None
+
+
+@dataclass(frozen=True)
+class Way:
+    """A step, and the way before it."""
+
+    before: Way | None
+    thread: int
+    record: Record
+    number: int
+
+
+@dataclass
+class Visit:
+    """A state on the present way: what is still to be tried there, and how to leave it."""
+
+    moves: Iterator[tuple[int, Record]]
+    state: State
+    way: Way | None
+    undo: list[Change]
+    """What memory was before the step that led here."""
+    matched: int
+    """How many events were taken before that step."""
+    moved: bool = False
+
+
+class _Search:
+    def __init__(self, run: Live, walker: Walker, limits: _Limits) -> None:
+        self.run = run
+        self.order = walker.order
+        self.walker = walker
+        self.limits = limits
+        self.visited: set[Any] = set()
+        self.trail: list[Visit] = []
+        self.matched: list[Matched] = []
+        self.longest = 0
+        self.due = 0
+        """Place of the event that is due after the longest prefix."""
+        self.ends: dict[Any, Way | None] = {}
+        """States at the longest prefix from which nothing goes on, and a way to each."""
+        self.more_ends = 0
+
+    def verdict(self) -> Verdict:
+        """Search. Memory is as before afterwards."""
+        try:
+            return self._search()
+        finally:
+            self._back_to_start()
+            self.run.memory.take_back(self.walker.begun)
+
+    def _search(self) -> Verdict:
+        self.start, self.begun = self.walker.start()
+        ended = self._arrive(self.start, None, [], self.begun[-1], range(len(self.begun)))
+        while ended is None:
+            if not self.trail:
+                return self._refused()
+            stop = self.limits.met()
+            if stop is not None:
+                return self._undecided(stop)
+            ended = self._go_on()
+        return ended
+
+    def _go_on(self) -> Accepted | None:
+        """Take the next step that is to be tried, or give up a state."""
+        visit = self.trail[-1]
+        move = next(visit.moves, None)
+        if move is None:
+            if not visit.moved:
+                self._end(visit.state, visit.way)
+            self.trail.pop()
+            self._leave(visit.undo, visit.matched)
+            return None
+        visit.moved = True
+        thread, record = move
+        self.limits.steps += 1
+        state, undo = self.walker.take(visit.state, thread, record)
+        number = 1 + (visit.way.number if visit.way else 0)
+        return self._arrive(state, Way(visit.way, thread, record, number), undo, record, (thread,))
+
+    def _arrive(
+        self,
+        state: State,
+        way: Way | None,
+        undo: list[Change],
+        record: Record,
+        stepped: Sequence[int],
+    ) -> Accepted | None:
+        """Come to a state by a step of `stepped`; take what events there are."""
+        matched = len(self.matched)
+        state, taken = self.walker.consume(state)
+        number = way.number if way else 0
+        self.matched += [Matched(self.order.seen[place], number) for place in taken]
+        due = self.order.first(state.counts)
+        if due is None:
+            return self._accepted(way, record.fault)
+        if len(self.matched) > self.longest:
+            self.longest, self.due, self.ends, self.more_ends = len(self.matched), due, {}, 0
+        if due == len(self.order.seen) - 1:
+            stepped = (*stepped, self.order.seen[due].thread)
+        if record.fault is not None or any(self.walker.wrong(state, t) for t in stepped):
+            self._end(state, way)
+        else:
+            key = self.walker.key(state)
+            if key not in self.visited:
+                self.visited.add(key)
+                self.trail.append(Visit(self._moves(state), state, way, undo, matched))
+                return None
+        self._leave(undo, matched)
+        return None
+
+    def _leave(self, undo: list[Change], matched: int) -> None:
+        self.run.memory.take_back(undo)
+        del self.matched[matched:]
+
+    def _moves(self, state: State) -> Iterator[tuple[int, Record]]:
+        """What is to be tried in a state. It is the present one whenever this goes on."""
+        first = self.order.first(state.counts)
+        assert first is not None
+        owner = self.order.seen[first].thread
+        for record in self.walker.steps(state, owner):
+            yield owner, record
+        for thread in range(self.order.threads):
+            if thread != owner:
+                for record in self.walker.steps(state, thread):
+                    yield thread, record
+
+    # -- verdicts -----------------------------------------------------------------------------------
+
+    def _end(self, state: State, way: Way | None) -> None:
+        """Nothing goes on from here."""
+        if len(self.matched) < self.longest:
+            return
+        key = self.walker.key(state)
+        if key in self.ends or len(self.ends) < MOST_PLACES:
+            self.ends.setdefault(key, way)
+        else:
+            self.more_ends += 1
+
+    def _accepted(self, way: Way | None, fault: Fault | None) -> Accepted:
+        records = [*self.begun, *(step.record for step in _steps(way))]
+        marks: frozenset[int] = frozenset().union(*(record.ran for record in records))
+        places = [self.run.program.marks[mark] for mark in marks]
+        return Accepted(
+            _schedule(way),
+            tuple(self.matched),
+            frozenset((place.file, place.line) for place in places),
+            frozenset((place.file, place.function) for place in places),
+            fault,
+            self._effort(),
+        )
+
+    def _refused(self) -> Refused:
+        spots = tuple(self._spot(way) for way in self.ends.values())
+        why = f"{event_text(self.walker, self.order.seen[self.due])} cannot follow"
+        return Refused(self.longest, why, spots, self.more_ends, self._effort())
+
+    def _undecided(self, reason: str) -> Undecided:
+        self._back_to_start()
+        spots = tuple(self._spot(way) for way in self.ends.values())
+        return Undecided(reason, self.longest, self._effort(), spots)
+
+    def _back_to_start(self) -> None:
+        while self.trail:
+            visit = self.trail.pop()
+            self._leave(visit.undo, visit.matched)
+
+    def _spot(self, way: Way | None) -> Spot:
+        """Go where a way leads, look around, and come back. A step that breaks a rule is not taken."""
+        fault = (way.record if way else self.begun[-1]).fault
+        state, back = self.walker.consume(self.start)[0], []
+        for step in _steps(way.before if way and fault else way):
+            state, undo = self.walker.take(state, step.thread, step.record)
+            state, _ = self.walker.consume(state)
+            back.append(undo)
+        found = spot(self.walker, state, _schedule(way), fault)
+        for undo in reversed(back):
+            self.run.memory.take_back(undo)
+        return found
+
+    def _effort(self) -> Effort:
+        spent = time.monotonic() - self.limits.began
+        return Effort(self.limits.steps, self.run.executed, spent)
+
+
+def _steps(way: Way | None) -> list[Way]:
+    found = []
+    while way is not None:
+        found.append(way)
+        way = way.before
+    return found[::-1]
+
+
+def _schedule(way: Way | None) -> Schedule:
+    return tuple((step.thread, step.record.choice) for step in _steps(way))

@@ -1,0 +1,116 @@
+"""Where a thread stands, as a small number: equal numbers behave alike in equal memories.
+
+A number stands for a call stack: the functions, where each of them is, and its locals. The rewritten code
+keeps nothing else (`simulate/instrument.py` names every value that waits). Locals that nobody will read
+again count too, so two numbers may be the same state; one number is never two.
+"""
+
+from __future__ import annotations
+
+import types
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+from lastput.simulate.fault import Frame
+from lastput.simulate.pointer import number
+from lastput.simulate.program import Program
+from lastput.validate.emit import RETURN_CODE
+
+OUTSIDE = 0
+"""The stack without a frame."""
+
+
+class Level(NamedTuple):
+    """One frame of a stack."""
+
+    outer: int
+    """The stack that it was called from."""
+    code: CodeType
+    at: int
+    """Index of its next instruction."""
+
+
+class Held(NamedTuple):
+    """A suspended frame, and the number of the stack that ends with it."""
+
+    frame: FrameType
+    stack: int
+
+
+class Stacks:
+    """Numbers for the stacks of a program's threads, given out as they are met."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._model = {id(code) for code in program.by_code}
+        self._counted = self._model | {id(RETURN_CODE)}
+        self._numbers: dict[tuple[Any, ...], int] = {}
+        self.levels: list[Level] = [Level(OUTSIDE, RETURN_CODE, 0)]
+        """By number."""
+
+    def of(self, frame: FrameType | None, before: list[Held]) -> list[Held]:
+        """The stack that ends with `frame`, outermost first.
+
+        `before` is the same thread's stack when it stood last: frames whose callee is still there have not
+        run since, and need not be looked at.
+        """
+        known = {id(held.frame): place for place, held in enumerate(before)}
+        inner: list[FrameType] = []
+        kept = 0
+        while frame is not None:
+            if id(frame.f_code) in self._counted:
+                inner.append(frame)
+                place = known.get(id(frame))
+                if place is not None:
+                    # This frame has run since, those that it was called from have not.
+                    kept = place
+                    break
+            frame = frame.f_back
+        stack = before[:kept]
+        outer = stack[-1].stack if stack else OUTSIDE
+        for found in reversed(inner):
+            outer = self._number(outer, found)
+            stack.append(Held(found, outer))
+        return stack
+
+    def _number(self, outer: int, frame: FrameType) -> int:
+        code, values = frame.f_code, frame.f_locals
+        key: tuple[Any, ...]
+        if code is RETURN_CODE:
+            key = (
+                outer,
+                RETURN_CODE.co_name,
+                tuple(map(self._plain, values["args"])),
+                id(values["function"]),
+            )
+        else:
+            key = (outer, id(code), frame.f_lasti, tuple(values), tuple(map(self._plain, values.values())))
+        found = self._numbers.get(key)
+        if found is None:
+            found = self._numbers[key] = len(self.levels)
+            self.levels.append(Level(outer, code, frame.f_lasti))
+        return found
+
+    def _plain(self, value: Any) -> Any:
+        if value is None or type(value) is int or type(value) is bool:
+            return value
+        if isinstance(value, types.FunctionType):
+            return -self._program.world.function_id(getattr(value, "__lastput_original__", value))
+        return number(value)
+
+    def frames(self, stack: int) -> tuple[Frame, ...]:
+        """The model functions of a stack, outermost first."""
+        found: list[Frame] = []
+        while stack != OUTSIDE:
+            level = self.levels[stack]
+            if level.code is not RETURN_CODE:
+                found.append(Frame(level.code.co_name, level.code.co_filename, _line(level.code, level.at)))
+            stack = level.outer
+        return tuple(reversed(found))
+
+
+def _line(code: CodeType, at: int) -> int:
+    for first, end, line in code.co_lines():
+        if first <= at < end and line is not None:
+            return line
+    return code.co_firstlineno

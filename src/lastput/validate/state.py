@@ -1,0 +1,181 @@
+"""A state of the search, and what happens to it: a step is taken, an event is taken, both are taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, TypeVar
+
+from lastput.validate.cells import GONE, Change, Numbers
+from lastput.validate.emit import Emission
+from lastput.validate.live import Live
+from lastput.validate.order import Counts, Order
+from lastput.validate.outcome import Disagreement
+from lastput.validate.record import Place, Record
+from lastput.validate.seen import Moment, Seen
+
+T = TypeVar("T")
+
+Queue = tuple[Emission, ...]
+
+
+class State(NamedTuple):
+    """Everything but memory, which the machine has."""
+
+    places: tuple[Place | None, ...]
+    """Where each thread stands; None at its end."""
+    queues: tuple[Queue, ...]
+    """What each thread has come to and the trace has not."""
+    counts: Counts
+    memory: int
+    """The number of the memory."""
+
+
+class Walker:
+    """Moves a machine from state to state."""
+
+    def __init__(self, run: Live, order: Order, numbers: Numbers) -> None:
+        self.run = run
+        self.order = order
+        self.numbers = numbers
+        self.begun: list[Change] = []
+
+    # -- steps --------------------------------------------------------------------------------------
+
+    def start(self) -> tuple[State, list[Record]]:
+        """The initial state, and what the threads did to come to it; the last may have broken a rule.
+
+        `begun` is what memory was before.
+        """
+        count = self.order.threads
+        memory = self.numbers.of_memory(self.run.memory.values)
+        state = State((None,) * count, ((),) * count, (0,) * count, memory)
+        records: list[Record] = []
+        for thread in range(count):
+            records.append(self.run.begin(thread))
+            state, undo = self.take(state, thread, records[-1])
+            self.begun += undo
+            if records[-1].fault is not None:
+                break
+        return state, records
+
+    def steps(self, state: State, thread: int) -> Iterator[Record]:
+        """A thread's steps, one for each choice. Between two, memory may change and come back."""
+        place = state.places[thread]
+        if place is None or state.queues[thread] or not self.run.can_step(place):
+            return
+        choice: int | None = 0
+        while choice is not None:
+            record = self.run.step_from(place, choice)
+            yield record
+            choice = record.next_choice
+
+    def take(self, state: State, thread: int, record: Record) -> tuple[State, list[Change]]:
+        """The state after a step, and how memory was before."""
+        values, numbers, memory = self.run.memory.values, self.numbers, state.memory
+        undo: list[Change] = []
+        for change in record.writes:
+            address, value = change
+            before = values.get(address, GONE)
+            undo.append((address, before))
+            if before is not GONE:
+                memory ^= numbers[address, before]
+            if value is GONE:
+                values.pop(address, None)
+            else:
+                values[address] = value
+                memory ^= numbers[change]
+        places = _with(state.places, thread, record.next)
+        queues = state.queues
+        if record.emissions:
+            queues = _with(queues, thread, queues[thread] + record.emissions)
+        return State(places, queues, state.counts, memory), undo
+
+    # -- events -------------------------------------------------------------------------------------
+
+    def consume(self, state: State) -> tuple[State, list[int]]:
+        """Take every event that may be next and has come; also their places in the trace."""
+        taken: list[int] = []
+        found: tuple[State, int] | None = (state, -1)
+        while found is not None:
+            found = self._consume_one(state)
+            if found is not None:
+                state = found[0]
+                taken.append(found[1])
+        return state, taken
+
+    def _consume_one(self, state: State) -> tuple[State, int] | None:
+        first = self.order.first(state.counts)
+        if first is None:
+            return None
+        threads = [self.order.seen[first].thread]
+        if self.order.slack:
+            threads = [t for t, queue in enumerate(state.queues) if queue]
+        for thread in threads:
+            place = self.order.next_of(state.counts, thread)
+            queue = state.queues[thread]
+            if place is None or not queue or not same(queue[0], self.order.seen[place]):
+                continue
+            if (
+                self.order.may_be_next(state.counts, place, first)
+                and not self.disagreements(state, thread)[0]
+            ):
+                queues = _with(state.queues, thread, queue[1:])
+                counts = _with(state.counts, thread, state.counts[thread] + 1)
+                return State(state.places, queues, counts, state.memory), place
+        return None
+
+    def disagreements(self, state: State, thread: int) -> tuple[list[Disagreement], frozenset[int]]:
+        """Checks of a thread's next event that come out otherwise now, and the numbers that they look at."""
+        place, emission = self.order.next_of(state.counts, thread), state.queues[thread][0]
+        assert place is not None
+        wrong: list[Disagreement] = []
+        looked: frozenset[int] = frozenset()
+        moment = Moment(emission.args, emission.result, self.run)
+        for check in self.order.seen[place].checks:
+            read = check.read
+            found, numbers = self.run.ask(thread, lambda read=read: read(moment))  # type: ignore[misc]
+            if found != check.want:
+                wrong.append(Disagreement(check.label, check.want, found))
+                looked |= numbers
+        return wrong, looked
+
+    def wrong(self, state: State, thread: int) -> bool:
+        """Whether a thread's queue is not what the trace says of it.
+
+        The last event of the trace counts only when it is due: what leads up to it fits all the same.
+        """
+        own, had = self.order.own[thread], state.counts[thread]
+        last = len(self.order.seen) - 1
+        if sum(state.counts) < last and own and own[-1] == last:
+            own = own[:-1]
+        left = own[had : had + len(state.queues[thread])]
+        return not all(
+            same(emission, self.order.seen[place])
+            for emission, place in zip(state.queues[thread], left, strict=False)
+        )
+
+    # -- identity -----------------------------------------------------------------------------------
+
+    def key(self, state: State) -> tuple[Counts, int]:
+        """Equal for equal states; for others with a probability that does not count (`Numbers`)."""
+        found = state.memory
+        for thread, place in enumerate(state.places):
+            found ^= self.numbers[thread, -1 if place is None else place.number, "place"]
+        for thread, queue in enumerate(state.queues):
+            if queue:
+                found ^= self.numbers[thread, plain(queue)]
+        return state.counts, found
+
+
+def same(emission: Emission, event: Seen) -> bool:
+    """Whether an emission is of the event's kind."""
+    return emission.function == event.function and emission.at == event.at
+
+
+def plain(queue: Queue) -> tuple[object, ...]:
+    """A queue as numbers and names."""
+    return tuple((e.function, e.at, tuple(map(hash, e.args)), hash(e.result)) for e in queue)
+
+
+def _with(values: tuple[T, ...], place: int, value: T) -> tuple[T, ...]:
+    return (*values[:place], value, *values[place + 1 :])
