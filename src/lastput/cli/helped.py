@@ -68,6 +68,13 @@ EXAMPLES = {
         ("7e5a672289c9", "the same, by its fix"),
         ("--html corpus.html", "to look at"),
     ),
+    "lab": (
+        ("", "what is missing here"),
+        ("list", "the experiments"),
+        ("capture --to run1 --experiments a1,b2", "on kernel 6.1"),
+        ("capture --to run2 --experiments 'c8*' --kernel 6.12 --seed 5", ""),
+        ("get tools", "without root"),
+    ),
     "import": (
         ("promela peterson.pml", "what is understood of it"),
         ("promela peterson.pml --check", "every interleaving"),

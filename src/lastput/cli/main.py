@@ -142,6 +142,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     _add_needed(commands)
     _add_claims(commands)
     _add_corpus(commands)
+    _add_lab(commands)
     _add_import(commands)
     _add_new(commands)
     _add_completion(commands)
@@ -378,6 +379,50 @@ def _add_corpus(commands: argparse._SubParsersAction[Parser]) -> None:
     corpus.add_argument("entries", metavar="ENTRY", nargs="*", help="number or commit; default: all")
     corpus.add_argument("--larger", action="store_true", help="under larger bounds, too")
     _add_experiments(corpus)
+
+
+def _add_lab(commands: argparse._SubParsersAction[Parser]) -> None:
+    text = (
+        "Real arm64 kernels with KVM, traced while experiments run on them, under emulation. `status` (the "
+        "default) says what is missing on this machine; nothing is installed. Exit status: 0 done, 69 "
+        "something is missing, 65 a wrong checksum, 71 the machine did not run to its end, 75 no capture to "
+        "rely on, 74 not written."
+    )
+    lab = commands.add_parser(
+        "lab", help="capture traces of real kernels", description=text, allow_abbrev=False
+    )
+    actions = lab.add_subparsers(dest="action", metavar="ACTION")
+    parsers = {
+        name: actions.add_parser(name, help=what, description=what, allow_abbrev=False)
+        for name, what in (
+            ("status", "what is missing on this machine, and how to get it"),
+            ("get", "download the newest kernels; `tools` without root"),
+            ("build", "compile and pack what the machine starts"),
+            ("capture", "start the machine, leave a folder of traces"),
+            ("list", "the experiments, and what each does"),
+        )
+    }
+    parsers["get"].add_argument("what", metavar="WHAT", nargs="*", help="6.1 (default), 6.12, tools ...")
+    for name in ("status", "get", "build", "capture"):
+        parsers[name].add_argument("--room", metavar="DIR", help="where it is kept (default: the cache)")
+    capture = parsers["capture"]
+    capture.add_argument("--to", metavar="FOLDER", required=True, help="new, or empty")
+    capture.add_argument(
+        "--experiments", metavar="NAMES", default="a1", help="with commas, or patterns, or all (default: a1)"
+    )
+    _add_machine(capture)
+    capture.add_argument("--sure", action="store_true", help="repeat until two runs agree")
+    capture.add_argument("--timeout", metavar="SECONDS", help="of one run (default: 1,800)")
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--kernel", metavar="VERSION", default="6.1", help="6.1 (default), 6.12")
+    parser.add_argument(
+        "--cpu", metavar="NAME", default="cortex-a57", help="cortex-a57 (default), cortex-a76, max"
+    )
+    parser.add_argument("--seed", metavar="N", help="0 to 7 (default: 2): another interleaving")
+    parser.add_argument("--parallel", action="store_true", help="two CPUs at once: never the same twice")
+    parser.add_argument("--protected", action="store_true", help="kvm-arm.mode=protected")
 
 
 def _add_import(commands: argparse._SubParsersAction[Parser]) -> None:
