@@ -16,7 +16,7 @@ class Recording:
     """All events of one file, in order of time; events of one CPU stand in the order of the file."""
 
     path: str  # as given; ARCHIVE:MEMBER for a file in an archive
-    tracer: str  # the tracer that the header names: function, function_graph, nop; "" without a header
+    tracer: str  # function, function_graph, nop ...; without a header what the events tell, else ""
     events: tuple[Event, ...]
     lost: int  # events that the tracer dropped, as far as the file tells: header and "LOST n EVENTS" lines
     truncated: int  # lines at the end that were left out because they are cut off: 0 or 1

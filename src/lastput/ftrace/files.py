@@ -1,0 +1,126 @@
+"""Files of recordings: plain, compressed, in folders and in archives, and what lies beside them."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import re
+import tarfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from lastput.lang.errors import UsageError
+
+_TRACE = re.compile(r"(.+?)(?:\.trace\.txt|\.trace\.dat|\.trace|\.dat)(?:\.gz|\.xz)?")
+_PACKED = re.compile(r"\.tar(\.\w+)?$|\.tgz$|\.txz$")
+
+
+class Folder(Protocol):
+    """Where files lie side by side."""
+
+    def read(self, name: str) -> bytes | None:
+        """The content of the file of this name, None if there is none."""
+
+
+@dataclass(frozen=True)
+class File:
+    """One file, its content uncompressed when it is read."""
+
+    path: str
+    name: str
+    folder: Folder
+
+    def content(self) -> bytes:
+        packed = self.folder.read(self.name)
+        if packed is None:
+            raise UsageError(f"{self.path}: no such file")
+        return _uncompressed(self.path, packed)
+
+    def beside(self, name: str) -> str | None:
+        """The text of another file in the same folder."""
+        found = self.folder.read(name)
+        return None if found is None else found.decode(errors="replace")
+
+
+def file(path: Path) -> File:
+    """A file of its own."""
+    if path.is_dir():
+        raise UsageError(f"{path}: a folder, not a trace")
+    return File(str(path), path.name, _Directory(path.parent))
+
+
+def files(path: Path) -> Iterator[File]:
+    """The traces in a folder or an archive, at any depth, by name; or the file itself.
+
+    A `.dat` is left out where the text of the same recording lies beside it.
+    """
+    if path.is_dir():
+        names = sorted(str(found.relative_to(path)) for found in path.rglob("*") if found.is_file())
+        for name in _traces(str(path), names):
+            whole = path / name
+            yield File(str(whole), whole.name, _Directory(whole.parent))
+    elif _PACKED.search(path.name):
+        yield from _members(path)
+    else:
+        yield file(path)
+
+
+def _members(path: Path) -> Iterator[File]:
+    try:
+        with tarfile.open(path) as archive:
+            content = {}
+            for member in archive:
+                part = archive.extractfile(member) if member.isfile() else None
+                if part is not None:
+                    content[member.name] = part.read()
+    except (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error) as error:
+        raise UsageError(f"{path}: cannot be read as an archive: {error}") from None
+    for name in _traces(str(path), sorted(content)):
+        inside = PurePosixPath(name)
+        yield File(f"{path}:{name}", inside.name, _Archived(content, str(inside.parent)))
+
+
+def _traces(path: str, names: list[str]) -> list[str]:
+    """Those of `names` that are traces."""
+    matches = [match for name in names if (match := _TRACE.fullmatch(name))]
+    texts = {match[1] for match in matches if ".dat" not in match[0][len(match[1]) :]}
+    kept = [match[0] for match in matches if ".dat" not in match[0][len(match[1]) :] or match[1] not in texts]
+    if not kept:
+        raise UsageError(f"{path}: no trace in it (*.trace.txt, *.trace, *.dat)")
+    return kept
+
+
+def _uncompressed(path: str, content: bytes) -> bytes:
+    """The content of a gzip or xz file, told by how it begins; else as it is."""
+    try:
+        if content.startswith(b"\x1f\x8b"):
+            return gzip.decompress(content)
+        if content.startswith(b"\xfd7zXZ\0"):
+            return lzma.decompress(content)
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise UsageError(f"{path}: cannot be uncompressed: {error}") from None
+    return content
+
+
+@dataclass(frozen=True)
+class _Directory:
+    path: Path
+
+    def read(self, name: str) -> bytes | None:
+        found = self.path / name
+        try:
+            return found.read_bytes() if found.is_file() else None
+        except OSError as error:
+            raise UsageError(f"{found}: {error.strerror}") from None
+
+
+@dataclass(frozen=True)
+class _Archived:
+    content: dict[str, bytes]
+    path: str
+
+    def read(self, name: str) -> bytes | None:
+        return self.content.get(str(PurePosixPath(self.path) / name))
