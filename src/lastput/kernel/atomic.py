@@ -18,11 +18,12 @@ class Counts:
     """What a count says about its misuse."""
 
     checked: bool = option(True, "a count that is raised from zero is reported, as refcount_t does")
+    limit: int = option(15, "the highest that a count may become", low=15, high=10_000)
 
 
 @struct
 class atomic_t:
-    counter: Annotated[int, upto(15)]
+    counter: Annotated[int, upto(lambda: Counts.limit)]
 
 
 def atomic_inc(v: ptr[atomic_t]) -> None:

@@ -9,7 +9,7 @@ installed in one step (`get_unused_fd_flags` only keeps the number from others).
 from __future__ import annotations
 
 from lastput.kernel.atomic import atomic_dec_and_test, atomic_inc
-from lastput.kernel.fs_types import NR_OPEN, callback_head, file, file_operations, files_struct, void
+from lastput.kernel.fs_types import Fd, callback_head, file, file_operations, files_struct, void
 from lastput.kernel.sched import current
 from lastput.kernel.task_work import task_work_add
 from lastput.lang import (
@@ -37,6 +37,7 @@ class Files:
     """What becomes of a file."""
 
     delayed_fput: bool = option(False, "kernel threads and dead tasks may put the last reference to a file")
+    close_sync: bool = option(False, "close releases a file itself if its reference is the last (6.6)")
 
 
 @struct
@@ -185,7 +186,7 @@ def dup_fd(oldf: ptr[files_struct]) -> ptr[files_struct]:
         newf = kzalloc(files_struct)
         newf.count.counter = 1
         newf.max_fds = oldf.max_fds
-        for fd in range(NR_OPEN):
+        for fd in range(Fd.nr_open):
             found = oldf.fd[fd]
             if found:
                 found.f_count.counter += 1
@@ -202,14 +203,26 @@ def take_fd(files: ptr[files_struct], fd: int) -> ptr[file]:
         return found
 
 
+def __fput_sync(f: ptr[file]) -> None:
+    """Drop a reference; the last put releases the file here and now.
+
+    Source: Linux 6.6, fs/file_table.c.
+    """
+    if atomic_dec_and_test(f.f_count):
+        __fput(f)
+
+
 def sys_close(fd: int) -> None:
     """close(2), up to the return to user space: the caller runs task work there.
 
-    Source: Linux 4.12, fs/open.c.
+    Source: Linux 4.12, fs/open.c; 6.6 (`close_sync`).
     """
     found = take_fd(current().files, fd)
     if found:
-        fput(found)
+        if Files.close_sync:
+            __fput_sync(found)
+        else:
+            fput(found)
 
 
 def do_close_on_exec(files: ptr[files_struct]) -> None:

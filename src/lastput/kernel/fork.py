@@ -17,6 +17,7 @@ from lastput.kernel.mmap import exit_mmap
 from lastput.kernel.preempt import might_sleep
 from lastput.kernel.sched import current, task_struct
 from lastput.kernel.sched_mm import mmdrop
+from lastput.kernel.v6.mmap import exit_mmap as v6_exit_mmap
 from lastput.lang import atomic, await_, kzalloc, ptr
 
 CLONE_VM = 0x100
@@ -30,7 +31,10 @@ def __mmput(mm: ptr[mm_struct]) -> None:
     """
     if Mm.scanners and Scan.exit_first:
         mm_slot_exit(mm)  # ksm_exit, khugepaged_exit
-    exit_mmap(mm)
+    if Mm.v6_order:
+        v6_exit_mmap(mm)
+    else:
+        exit_mmap(mm)
     if Mm.scanners and not Scan.exit_first:
         mm_slot_exit(mm)
     mmdrop(mm)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Annotated
 
 from lastput.kernel.atomic import atomic_t
-from lastput.lang import array, const, ghost, length, ptr, struct, u8, upto
+from lastput.lang import array, const, ghost, length, option, options, ptr, struct, u8, upto
 
 
 @struct
@@ -40,12 +40,19 @@ NR_OPEN = 3
 """Room in a descriptor table: one VM and two vcpus."""
 
 
+@options
+class Fd:
+    """Sizes of descriptor tables."""
+
+    nr_open: int = option(NR_OPEN, "room in a descriptor table", low=NR_OPEN, high=64)
+
+
 @struct
 class files_struct:
     """A descriptor table; the kernel's separate `fdtable` is folded into it."""
 
     count: atomic_t
-    max_fds: ghost[Annotated[int, upto(NR_OPEN)]]
+    max_fds: ghost[Annotated[int, upto(lambda: Fd.nr_open)]]
     """No step: it never changes here. A table does not grow."""
-    fd: array[ptr[file]] = length(NR_OPEN)
-    close_on_exec: array[bool] = length(NR_OPEN)
+    fd: array[ptr[file]] = length(lambda: Fd.nr_open)
+    close_on_exec: array[bool] = length(lambda: Fd.nr_open)

@@ -27,6 +27,8 @@ class Mm:
     hugetlb: bool = option(False, "the file is one of hugetlbfs")
     scanners: bool = option(False, "ksmd or khugepaged can be at work when the last user goes")
     notify_before: bool = option(True, "invalidate_range_start comes before the change of primary entries")
+    v6_order: bool = option(False, "exec and the end of an address space are Linux 6.1's (kernel/v6)")
+    kvm_run: int = option(0, "vcpus whose kvm_run may be mapped, where `v6_order`", low=0, high=64)
 
 
 @struct
@@ -34,7 +36,7 @@ class page:
     """A page frame and its `struct page`; `kfree` gives the frame back to the allocator."""
 
     _refcount: atomic_t
-    index: ghost[Annotated[int, upto(1)]]
+    index: ghost[Annotated[int, upto(lambda: max(1, Mm.pages - 1))]]
     """Position in its mapping. No step: it is set before the page is visible and never changes."""
     mapping: ghost[ptr[anon_vma]]
     """Where rmap finds the areas that may map it. Like `index`."""
@@ -123,6 +125,15 @@ class mmu_notifier_mm:
 
 
 @struct
+class kvm_run_area:
+    """The areas that map kvm_run of one vcpu; where `v6_order`, they come and go."""
+
+    vm_file: ptr[file]
+    areas: Annotated[int, upto(15)]
+    """How many. Each holds the file."""
+
+
+@struct
 class mm_struct:
     mm_users: atomic_t
     mm_count: atomic_t
@@ -138,7 +149,8 @@ class mm_struct:
     pte: array[pte_t] = length(lambda: Mm.pages)
     pmd: pte_t
     """The huge entry, if `page` is set: then the entries in `pte` are none."""
+    kvm_run: array[kvm_run_area] = length(lambda: max(1, Mm.kvm_run))
     exiting: ghost[bool]
     """exit_mmap has begun. Only with `Mm.scanners`."""
-    changing: ghost[Annotated[int, upto(7)]]
+    changing: ghost[Annotated[int, upto(lambda: 63 if Mm.v6_order else 7)]]
     """How many tasks are between the first change of a primary entry and the last word to secondary MMUs."""

@@ -52,6 +52,9 @@ from lastput.kernel.mutex import mutex_lock, mutex_unlock
 from lastput.kernel.sched_mm import mmdrop
 from lastput.kernel.spinlock import spin_lock, spin_unlock
 from lastput.kernel.srcu import call_srcu
+from lastput.kernel.v6.mmu_notifier import __mmu_notifier_invalidate_range_end as v6_invalidate_range_end
+from lastput.kernel.v6.mmu_notifier import __mmu_notifier_invalidate_range_start as v6_invalidate_range_start
+from lastput.kernel.v6.mmu_notifier import __mmu_notifier_release as v6_release
 from lastput.lang import BUG_ON, NULL, ptr
 
 __all__ = [
@@ -125,7 +128,9 @@ def mmu_notifier_release(mm: ptr[mm_struct]) -> None:
     if Interval.notifiers:
         release_both(mm)
     elif mm.mmu_notifier_mm:
-        if Notifiers.design == "v3.5":
+        if Notifiers.v6_hooks:
+            v6_release(mm)
+        elif Notifiers.design == "v3.5":
             release_before_3_6(mm)
         elif Notifiers.design == "D1":
             release_unhash_first(mm)
@@ -243,56 +248,82 @@ def mmu_notifier_clear_flush_young(mm: ptr[mm_struct], start: int, end: int) -> 
     return False
 
 
-def mmu_notifier_clear_young(mm: ptr[mm_struct], start: int, end: int) -> bool:
-    """The same without a TLB flush: for idle-page tracking, which can do with an estimate.
+def __mmu_notifier_clear_young(mm: ptr[mm_struct], start: int, end: int) -> bool:
+    """The walk of mmu_notifier_clear_young.
 
     Source: Linux 4.12, mm/mmu_notifier.c.
     """
     young = False
+    walk_begin()
+    node = mm.mmu_notifier_mm.list.first
+    while node:
+        mn = hlist_entry(node)
+        if mn.ops.clear_young != NULL and mn.ops.clear_young(mn, mm, start, end):
+            young = True
+        node = mn.hlist.next
+    walk_end()
+    return young
+
+
+def mmu_notifier_clear_young(mm: ptr[mm_struct], start: int, end: int) -> bool:
+    """The same without a TLB flush: for idle-page tracking, which can do with an estimate.
+
+    Source: Linux 4.12, include/linux/mmu_notifier.h.
+    """
     if mm.mmu_notifier_mm:
-        walk_begin()
-        node = mm.mmu_notifier_mm.list.first
-        while node:
-            mn = hlist_entry(node)
-            if mn.ops.clear_young != NULL and mn.ops.clear_young(mn, mm, start, end):
-                young = True
-            node = mn.hlist.next
-        walk_end()
+        return __mmu_notifier_clear_young(mm, start, end)
+    return False
+
+
+def __mmu_notifier_test_young(mm: ptr[mm_struct], address: int) -> bool:
+    """The walk of mmu_notifier_test_young: it ends at the first that says yes.
+
+    Source: Linux 4.12, mm/mmu_notifier.c.
+    """
+    young = False
+    walk_begin()
+    node = mm.mmu_notifier_mm.list.first
+    while node and not young:
+        mn = hlist_entry(node)
+        if mn.ops.test_young != NULL:
+            young = mn.ops.test_young(mn, mm, address)
+        node = mn.hlist.next
+    walk_end()
     return young
 
 
 def mmu_notifier_test_young(mm: ptr[mm_struct], address: int) -> bool:
     """Whether a secondary MMU has accessed the page; asks until one says so, and clears nothing.
 
+    Source: Linux 4.12, include/linux/mmu_notifier.h.
+    """
+    if mm.mmu_notifier_mm:
+        return __mmu_notifier_test_young(mm, address)
+    return False
+
+
+def __mmu_notifier_change_pte(mm: ptr[mm_struct], address: int, page: ptr[page], writable: bool) -> None:
+    """The walk of mmu_notifier_change_pte.
+
     Source: Linux 4.12, mm/mmu_notifier.c.
     """
-    young = False
-    if mm.mmu_notifier_mm:
-        walk_begin()
-        node = mm.mmu_notifier_mm.list.first
-        while node and not young:
-            mn = hlist_entry(node)
-            if mn.ops.test_young != NULL:
-                young = mn.ops.test_young(mn, mm, address)
-            node = mn.hlist.next
-        walk_end()
-    return young
+    walk_begin()
+    node = mm.mmu_notifier_mm.list.first
+    while node:
+        mn = hlist_entry(node)
+        if mn.ops.change_pte != NULL:
+            mn.ops.change_pte(mn, mm, address, page, writable)
+        node = mn.hlist.next
+    walk_end()
 
 
 def mmu_notifier_change_pte(mm: ptr[mm_struct], address: int, page: ptr[page], writable: bool) -> None:
     """The primary entry is about to map `page` instead. Called with the page-table lock held.
 
-    Source: Linux 4.12, mm/mmu_notifier.c.
+    Source: Linux 4.12, include/linux/mmu_notifier.h.
     """
     if mm.mmu_notifier_mm:
-        walk_begin()
-        node = mm.mmu_notifier_mm.list.first
-        while node:
-            mn = hlist_entry(node)
-            if mn.ops.change_pte != NULL:
-                mn.ops.change_pte(mn, mm, address, page, writable)
-            node = mn.hlist.next
-        walk_end()
+        __mmu_notifier_change_pte(mm, address, page, writable)
 
 
 def mmu_notifier_invalidate_page(mm: ptr[mm_struct], address: int) -> None:
@@ -334,7 +365,10 @@ def mmu_notifier_invalidate_range_start(mm: ptr[mm_struct], start: int, end: int
     """
     if Interval.notifiers:
         mn_itree_range_start(mm, start, end)
-    if mm.mmu_notifier_mm and has_list(mm):
+    if Notifiers.v6_hooks:
+        if mm.mmu_notifier_mm:
+            v6_invalidate_range_start(mm, start, end)
+    elif mm.mmu_notifier_mm and has_list(mm):
         walk_begin()
         node = mm.mmu_notifier_mm.list.first
         while node:
@@ -352,7 +386,10 @@ def mmu_notifier_invalidate_range_end(mm: ptr[mm_struct], start: int, end: int) 
     """
     if Interval.notifiers:
         mn_itree_range_end(mm)
-    if mm.mmu_notifier_mm and has_list(mm):
+    if Notifiers.v6_hooks:
+        if mm.mmu_notifier_mm:
+            v6_invalidate_range_end(mm, start, end)
+    elif mm.mmu_notifier_mm and has_list(mm):
         walk_begin()
         node = mm.mmu_notifier_mm.list.first
         while node:

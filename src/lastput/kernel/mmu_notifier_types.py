@@ -48,6 +48,7 @@ class Notifiers:
     release_waits: bool = option(True, "__mmu_notifier_release ends with a grace period")
     unregister_waits: bool = option(True, "mmu_notifier_unregister ends with a grace period")
     drop_after_unlock: bool = option(True, "D2b: unregister drops its mm_count after the mutex")
+    v6_hooks: bool = option(False, "the hooks are Linux 6.1's (kernel/v6/mmu_notifier.py)")
     count_waits: bool = option(False, "count the grace periods that each task waits for here")
 
 

@@ -6,14 +6,21 @@ from typing import Annotated
 
 from lastput.kernel.fs_types import callback_head, files_struct
 from lastput.kernel.mm_types import mm_struct
-from lastput.lang import const, ghost, ptr, struct, this_task, upto
+from lastput.lang import const, ghost, option, options, ptr, struct, this_task, upto
+
+
+@options
+class Sched:
+    """Sizes of processes."""
+
+    threads: int = option(3, "threads that a process may have", low=3, high=63)
 
 
 @struct
 class signal_struct:
     """The threads of one process, as far as exec and group exit look at them."""
 
-    nr_threads: Annotated[int, upto(3)]
+    nr_threads: Annotated[int, upto(lambda: Sched.threads)]
     """Threads that have not passed exit_notify."""
     group_exit_task: ptr[task_struct]
     """Who has killed the others, to be alone in exec."""

@@ -22,6 +22,8 @@ from lastput.lang import (
     holder,
     holders,
     length,
+    option,
+    options,
     ptr,
     roles,
     struct,
@@ -29,8 +31,14 @@ from lastput.lang import (
     violation,
 )
 
-GRACE_PERIODS = 2
-"""How many tasks may wait in one domain at a time; one more ends the path as incomplete."""
+
+@options
+class Srcu:
+    """Sizes of an SRCU domain."""
+
+    grace_periods: int = option(
+        2, "tasks that may wait in one domain at a time; one more ends the path as incomplete", low=2, high=64
+    )
 
 
 @struct
@@ -38,8 +46,8 @@ class srcu_struct:
     readers: holders
     nested: holders
     """Readers that are inside twice."""
-    waiter: array[holder] = length(GRACE_PERIODS)
-    waits_for: array[holders] = length(GRACE_PERIODS)
+    waiter: array[holder] = length(lambda: Srcu.grace_periods)
+    waits_for: array[holders] = length(lambda: Srcu.grace_periods)
     """Of the readers that were inside when `waiter` began to wait: those that have not left since."""
     callbacks: rcu_segcblist
 
@@ -71,7 +79,7 @@ def srcu_read_unlock(ssp: ptr[srcu_struct]) -> None:
             ssp.nested &= ~me
         else:
             ssp.readers &= ~me
-            for i in range(GRACE_PERIODS):
+            for i in range(Srcu.grace_periods):
                 ssp.waits_for[i] &= ~me
 
 
@@ -83,7 +91,7 @@ def wait_for_readers(ssp: ptr[srcu_struct]) -> None:
         if inside & (1 << this_thread()):
             violation("rcu-misuse", "waiting for a grace period inside a read section of the same domain")
         if inside:
-            for i in range(GRACE_PERIODS):
+            for i in range(Srcu.grace_periods):
                 if slot < 0 and ssp.waiter[i] == 0:
                     slot = i
             if slot < 0:
@@ -98,6 +106,15 @@ def wait_for_readers(ssp: ptr[srcu_struct]) -> None:
 
 def synchronize_srcu(ssp: ptr[srcu_struct]) -> None:
     """Wait for every read section that is open now. May sleep.
+
+    Source: Linux 4.12, kernel/rcu/srcutree.c.
+    """
+    might_sleep()
+    wait_for_readers(ssp)
+
+
+def synchronize_srcu_expedited(ssp: ptr[srcu_struct]) -> None:
+    """The same in a hurry.
 
     Source: Linux 4.12, kernel/rcu/srcutree.c.
     """
@@ -145,7 +162,7 @@ def cleanup_srcu_struct(ssp: ptr[srcu_struct]) -> None:
     """
     with atomic():
         in_use = ssp.readers != 0 or busy(ssp.callbacks)
-        for i in range(GRACE_PERIODS):
+        for i in range(Srcu.grace_periods):
             if ssp.waiter[i] != 0:
                 in_use = True
         if in_use:
@@ -154,6 +171,7 @@ def cleanup_srcu_struct(ssp: ptr[srcu_struct]) -> None:
 
 roles.read_section(srcu_read_lock, srcu_read_unlock)
 roles.grace_period(synchronize_srcu)
+roles.grace_period(synchronize_srcu_expedited)
 roles.deferral(call_srcu)
 roles.wait(srcu_barrier)
 roles.primitive(cleanup_srcu_struct)

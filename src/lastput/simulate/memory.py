@@ -6,6 +6,7 @@ checks is the language's: NULL page, no such cell, unborn, freed, never written.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import Any
 
 from lastput.lang.layout import NULL_PAGE, AddressSpace, Cell, Object
@@ -43,17 +44,27 @@ class Memory:
         self.cells: dict[int, Cell] = {}
         self.owner: dict[int, int] = {}
         self.locks: list[tuple[int, Cell]] = []
+        self.locks_in: dict[int, list[tuple[int, Cell]]] = {}
+        """The same by the number of the object that they are in."""
+        self.noticed: list[Object] = []
+        """The objects whose cells are in these tables. Copies share the tables, and this."""
+        self.pools: dict[StructDef, list[int]] = {}
+        """Numbers of the slots of each pool. They are allocated in this order, and never again."""
         self.grow()
 
     def grow(self) -> None:
         """Take notice of objects that were placed since."""
-        known = len(self.owner) and max(self.owner.values()) + 1
+        known = len(self.noticed)
         for number, placed in enumerate(self.space.objects[known:], start=known):
+            self.noticed.append(placed)
+            if placed.slot >= 0:
+                self.pools.setdefault(placed.struct, []).append(number)
             for offset, cell in enumerate(self.space.layout.cells(placed.struct)):
                 self.cells[placed.base + offset] = cell
                 self.owner[placed.base + offset] = number
                 if isinstance(cell.type, (HolderType, HoldersType)):
                     self.locks.append((placed.base + offset, cell))
+                    self.locks_in.setdefault(number, []).append((placed.base + offset, cell))
         for placed in self.space.objects[len(self.states) :]:
             self.states.append(LIVE if placed.live else UNBORN)
 
@@ -120,13 +131,15 @@ class Memory:
 
     def allocate(self, struct: StructDef, zero: bool) -> int:
         """Address of the pool's next slot; Fault "pool" when all have been used."""
-        for number, placed in enumerate(self.space.objects):
-            if placed.struct is struct and placed.slot >= 0 and self.states[number] == UNBORN:
-                self.states[number] = LIVE
-                cells = range(placed.base, placed.base + placed.size)
-                self.values.update(dict.fromkeys(cells, 0 if zero else None))
-                return placed.base
-        raise Fault("pool", f"no {struct.name} left: enlarge the scenario's pool", None, struct.name)
+        slots = self.pools.get(struct, [])
+        used = bisect_left(slots, True, key=lambda number: self.states[number] == UNBORN)
+        if used == len(slots):
+            raise Fault("pool", f"no {struct.name} left: enlarge the scenario's pool", None, struct.name)
+        self.states[slots[used]] = LIVE
+        placed = self.space.objects[slots[used]]
+        cells = range(placed.base, placed.base + placed.size)
+        self.values.update(dict.fromkeys(cells, 0 if zero else None))
+        return placed.base
 
     def free(self, address: int) -> Object | None:
         """Free the object at `address`; None for NULL. Fault if it is not one, or freed, or locked."""
@@ -140,8 +153,8 @@ class Memory:
             raise Fault("invalid-free", f"{placed.name} was never allocated", address)
         if self.states[number] == FREED:
             raise Fault("double-free", f"{placed.name} was freed before", address)
-        for lock, cell in self.locks:
-            if self.owner[lock] == number and self.values[lock]:
+        for lock, cell in self.locks_in.get(number, ()):
+            if self.values[lock]:
                 raise Fault("lock-freed", f"{placed.name} is freed with {cell.path} held", lock)
         self.states[number] = FREED
         for cell_address in range(placed.base, placed.base + placed.size):

@@ -110,6 +110,9 @@ class Builder:
     def __init__(self, machine: SetupMachine) -> None:
         self._machine = machine
         self._world = machine.world
+        self._taken: set[str] = set()
+        """Names of the first `_named` objects."""
+        self._named = 0
         self._finishing: list[tuple[int, tuple[str, ...]]] = []
         """Goals whose threads are not all there yet: which, and the threads' names."""
 
@@ -170,9 +173,11 @@ class Builder:
             array[i] = element
 
     def _unique(self, name: str) -> str:
-        taken = {placed.name for placed in self._world.space.objects}
+        objects = self._world.space.objects
+        self._taken.update(placed.name for placed in objects[self._named :])
+        self._named = len(objects)
         found, count = name, 1
-        while found in taken:
+        while found in self._taken:
             count += 1
             found = f"{name}.{count}"
         return found

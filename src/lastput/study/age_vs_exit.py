@@ -20,7 +20,7 @@ from lastput.kernel.mm_types import Mm, mm_struct, page
 from lastput.kernel.mmu_notifier import Notifiers, srcu
 from lastput.kernel.page import lru
 from lastput.kernel.sched import current, task_struct
-from lastput.kernel.srcu import GRACE_PERIODS
+from lastput.kernel.srcu import Srcu
 from lastput.kernel.task_work import exit_task_work, task_work_run
 from lastput.kernel.vmscan import pick, shrink_active_list, shrink_page_list
 from lastput.kvm.arm64.kvm_host import Arm
@@ -148,7 +148,7 @@ def release_runs_twice() -> bool:
 
 def grace_period_waits() -> bool:
     waits = False
-    for i in range(GRACE_PERIODS):
+    for i in range(Srcu.grace_periods):
         if srcu.waits_for[i] != 0:
             waits = True
     return waits

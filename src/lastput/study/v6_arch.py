@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lastput.kernel.mm_types import Mm
-from lastput.kvm.v6.arm64.kvm_host import IPA_PAGES, Arm6, kvm_pgtable, table_page
+from lastput.kvm.v6.arm64.kvm_host import Arm6, ipa_pages, kvm_pgtable, table_page
 from lastput.kvm.v6.arm64.map import kvm_pgtable_stage2_map
 from lastput.kvm.v6.arm64.pgtable import top_index
 from lastput.kvm.v6.options import Kvm6
@@ -19,8 +19,10 @@ from lastput.lang import Setup, UsageError, kzalloc
 def give_root(s: Setup, vm: Any, touched: Sequence[int]) -> None:
     """Give `vm` an empty root, and room for the tables of the pages `touched`."""
     if Kvm6.arch == "arm64":
-        if Arm6.ram_base + Mm.pages > IPA_PAGES:
-            raise UsageError(f"ram_base={Arm6.ram_base}: {Mm.pages} pages do not fit {IPA_PAGES} guest pages")
+        if Arm6.ram_base + Mm.pages > ipa_pages():
+            raise UsageError(
+                f"ram_base={Arm6.ram_base}: {Mm.pages} pages do not fit {ipa_pages()} guest pages"
+            )
         stage2(s, vm.arch.arm64.mmu, "")
         tables = len({top_index(Arm6.ram_base + i) for i in touched})
         for i in range(Arm6.nested):

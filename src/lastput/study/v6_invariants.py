@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from lastput.kernel.fs_types import file
 from lastput.kernel.mm_types import mm_struct
-from lastput.kvm.v6.arm64.kvm_host import PTRS_PER_PTE, Arm6, kvm_pgtable, table_page
+from lastput.kvm.v6.arm64.kvm_host import Arm6, kvm_pgtable, table_page
 from lastput.kvm.v6.kvm_host import kvm, vm_list
 from lastput.kvm.v6.options import Kvm6
 from lastput.kvm.v6.tdp.roots import root_of
@@ -95,7 +95,7 @@ def entries_count(table: ptr[table_page]) -> bool:
     """A table has one reference, and one for each entry in use; every page that it maps counts the entry."""
     used = 0
     counted = True
-    for i in range(PTRS_PER_PTE):
+    for i in range(Arm6.ptrs_per_pte):
         pte = table.pte[i]
         if pte.page or pte.table or pte.locked:
             used += 1
@@ -107,7 +107,7 @@ def entries_count(table: ptr[table_page]) -> bool:
 def tree_counts(pgt: ptr[kvm_pgtable]) -> bool:
     """The same of all tables of one stage 2."""
     counted = entries_count(pgt.pgd)
-    for i in range(PTRS_PER_PTE):
+    for i in range(Arm6.ptrs_per_pte):
         table = pgt.pgd.pte[i].table
         if table and not entries_count(table):
             counted = False

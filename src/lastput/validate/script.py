@@ -24,7 +24,7 @@ CALLS: Mapping[str, tuple[str, ...]] = {
     "mmio": (),
     "end_run": (),
     # files
-    "open_stats": ("number",),
+    "open_stats": ("number", "of"),
     "close": ("file",),
     "send": ("file",),
     "receive": ("file",),
@@ -35,17 +35,21 @@ CALLS: Mapping[str, tuple[str, ...]] = {
     "fork": ("role", "share_vm", "share_files"),
     "exec": ("closes",),
     "exit": (),
+    "delayed_fput": (),
     # an address space of somebody else
     "mmget": (),
     "mmput": (),
-    "reap": (),
+    "reap": ("first", "end"),
     # memory
     "invalidate": ("first", "end"),
+    "dontneed": ("first", "end"),
+    "munmap": ("first", "end"),
+    "cow": ("page",),
     "rmap_invalidate": ("first", "end"),
-    "age": ("page",),
-    "clear_young": ("page",),
+    "age": ("first", "end"),
+    "clear_young": ("first", "end"),
     "test_young": ("page",),
-    "walk_age": ("page",),
+    "walk_age": ("first", "end"),
     "walk_test": ("page",),
     "change_pte": ("page",),
 }
@@ -56,26 +60,34 @@ create_vcpu     KVM_CREATE_VCPU
 set_memory      KVM_SET_USER_MEMORY_REGION: one slot of `pages` pages from page 0; 0 deletes it
 vm_ioctl        any other ioctl of the VM's file: looked up, held, -EIO if the caller is not the owner
 vcpu_ioctl      any other ioctl of a vcpu's file
-run, end_run    KVM_RUN. Between the two, touch and mmio only
+run, end_run    KVM_RUN. Between the two, touch and mmio only; -EIO and the like: nothing between them
 touch           the guest accesses a page; nothing happens if stage 2 has it
 mmio            the guest accesses what is no memory
-open_stats      open file `number` of statistics, of the VM, a vcpu or in debugfs
-send, receive   pass a file through a socket (SCM_RIGHTS); drop_message closes it with all that is in it
+open_stats      open file `number` of statistics: `of` the VM (0), vcpu n (1 + n), or in debugfs (1 + vcpus)
+send, receive   pass a file through a socket (SCM_RIGHTS); drop_message closes it with all that it holds
 mmap_run        map kvm_run of a vcpu; munmap_run unmaps it
-fork            make another role: in the same address space, with the same descriptor table, or with copies
+fork            make another role: in the same address space, with the same descriptor table, or with copies;
+                what is invalidated on the way comes before it, as calls of its own
 exec            `closes`: every file of KVM is O_CLOEXEC
 exit            the end of the task; a killed process is one whose tasks exit
+delayed_fput    a worker releases the files that kernel threads and dead tasks have put; waits for one
 mmget, mmput    become a user of the owner's address space, and stop: by a file of /proc, say
-reap            unmap the owner's memory without blocking: process_mrelease, the OOM reaper
-invalidate      change part of the caller's own memory: madvise, munmap, mprotect, copy on write
-rmap_invalidate change part of the owner's memory from outside, by the reverse map: reclaim, KSM, truncate
-age, ...        ask for, and clear, the access flag of a page by the reverse map
-walk_age, ...   the same by the address space, of which the caller is a user: DAMON, khugepaged
-change_pte      replace a page by another one: KSM and copy on write, Linux 6.1
+reap            unmap an area of the owner's memory without blocking: process_mrelease, the OOM reaper
+invalidate      start and end of a change of the caller's memory after which pages are still there: mprotect,
+                clear_refs, copy_page_range of a fork
+dontneed        MADV_DONTNEED: zap_page_range_single
+munmap          unmap_region; also of the caller's memory outside of the guest
+cow             copy on write of a page of the caller's memory: wp_page_copy
+rmap_invalidate pages of the owner's memory go, by the reverse map: reclaim, migration, truncation
+age, ...        ask for, and clear, the access flags of pages by the reverse map: clear_flush_young (age),
+                clear_young, test_young
+walk_age, ...   the same by the owner's address space, of which the caller is a user: DAMON (clear_young),
+                khugepaged (test_young)
+change_pte      ksmd makes a page read-only, or puts an equal one in its place
 """
 
 IN_RUN = ("touch", "mmio")
-"""The calls that are made between run and end_run, and only there."""
+"""The calls that may be made between run and end_run, and only there."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from lastput.kvm.v6.arm64.kvm_host import Arm6
 from lastput.kvm.v6.arm64.mmu import kvm_age_gfn as arm64_age_gfn
 from lastput.kvm.v6.arm64.mmu import kvm_arch_destroy_vm as arm64_destroy_vm
 from lastput.kvm.v6.arm64.mmu import kvm_arch_flush_shadow_all as arm64_flush_shadow_all
+from lastput.kvm.v6.arm64.mmu import kvm_test_age_gfn as arm64_test_age_gfn
 from lastput.kvm.v6.arm64.mmu import kvm_unmap_gfn_range as arm64_unmap_gfn_range
 from lastput.kvm.v6.kvm_host import kvm, kvm_memory_slot, kvm_vcpu
 from lastput.kvm.v6.options import Kvm6
@@ -62,6 +63,11 @@ def arch_age_gfn(kvm: ptr[kvm], slot: ptr[kvm_memory_slot], start: int, end: int
     if Kvm6.arch == "tdp":
         return tdp_age_gfn(kvm, start, end)
     return False
+
+
+def arch_test_age_gfn(kvm: ptr[kvm], slot: ptr[kvm_memory_slot], start: int, end: int) -> bool:
+    """kvm_test_age_gfn of arm64; nobody asks for that of another architecture."""
+    return arm64_test_age_gfn(kvm, slot, start, end)
 
 
 def arch_vcpu_ioctl_run(vcpu: ptr[kvm_vcpu], base_gfn: int, npages: int) -> None:

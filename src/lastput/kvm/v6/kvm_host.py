@@ -34,6 +34,8 @@ class kvm_memslots:
     """The slots in force, by index instead of by interval tree. `used` says how many there are."""
 
     used: const[int]
+    invalid: const[bool]
+    """KVM_MEMSLOT_INVALID: nothing may be mapped any more, invalidations go on."""
     slot: array[kvm_memory_slot] = length(lambda: Kvm6.slots)
 
 
@@ -47,6 +49,7 @@ class kvm:
     users_count: atomic_t
     mm: const[ptr[mm_struct]]
     mmu_lock: rwlock_t
+    lock: mutex
     slots_lock: mutex
     memslots: ptr[kvm_memslots]
     srcu: srcu_struct
@@ -58,7 +61,7 @@ class kvm:
     mmu_notifier_slots_lock: rw_semaphore
     """Of the first version of 52ac8b358b0c only: held from start to end, by one task twice if an
     invalidation is inside of another one. That it is fair (`Rwsem.fair`) is what makes it deadlock."""
-    mmu_invalidate_seq: Annotated[int, upto(15)]
+    mmu_invalidate_seq: Annotated[int, upto(lambda: Kvm6.seq_limit)]
     mmu_invalidate_in_progress: s8
     mmu_invalidate_range_start: s8
     mmu_invalidate_range_end: s8
@@ -95,7 +98,7 @@ def gfn_to_hva(kvm: ptr[kvm], gfn: int) -> int:
     slots = kvm_memslots_of(kvm)
     found = -1
     for i in range(Kvm6.slots):
-        if i < slots.used:
+        if i < slots.used and not slots.invalid:
             offset = gfn - slots.slot[i].base_gfn
             if offset >= 0 and offset < slots.slot[i].npages:
                 found = slots.slot[i].userspace_addr + offset

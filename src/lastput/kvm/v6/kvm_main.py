@@ -47,15 +47,46 @@ def kvm_free_memslots(kvm: ptr[kvm]) -> None:
     kfree(kvm.memslots)
 
 
+def kvm_destroy_vm_debugfs(kvm: ptr[kvm]) -> None:
+    """Remove the VM's files of debugfs: who has one open holds a reference, so nobody has.
+
+    Source: Linux 6.1, virt/kvm/kvm_main.c.
+    """
+
+
+def kvm_arch_pre_destroy_vm(kvm: ptr[kvm]) -> None:
+    """Nothing in arm64.
+
+    Source: Linux 6.1, virt/kvm/kvm_main.c.
+    """
+
+
+def kvm_free_irq_routing(kvm: ptr[kvm]) -> None:
+    """Free the interrupt routing: none of what is modelled.
+
+    Source: Linux 6.1, virt/kvm/irqchip.c.
+    """
+
+
+def kvm_disable_virtualization() -> None:
+    """One VM less that needs it: none of what is modelled.
+
+    Source: Linux 6.12, virt/kvm/kvm_main.c; 6.1: hardware_disable_all.
+    """
+
+
 def kvm_destroy_vm(kvm: ptr[kvm]) -> None:
     """The last reference is gone. No callback runs once the notifier is unregistered.
 
     Source: Linux 6.1, virt/kvm/kvm_main.c.
     """
     mm = kvm.mm
+    kvm_destroy_vm_debugfs(kvm)
     mutex_lock(vm_list.kvm_lock)
     vm_list.first = NULL
     mutex_unlock(vm_list.kvm_lock)
+    kvm_arch_pre_destroy_vm(kvm)
+    kvm_free_irq_routing(kvm)
     witness6.destroying = True
     mmu_notifier_unregister(kvm.mmu_notifier, kvm.mm)
     witness6.destroying = False
@@ -66,6 +97,7 @@ def kvm_destroy_vm(kvm: ptr[kvm]) -> None:
     kvm_free_memslots(kvm)
     cleanup_srcu_struct(kvm.srcu)
     kfree(kvm)
+    kvm_disable_virtualization()
     mmdrop(mm)
 
 

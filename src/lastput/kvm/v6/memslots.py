@@ -10,7 +10,7 @@ from __future__ import annotations
 from lastput.kernel.mutex import mutex_lock, mutex_unlock
 from lastput.kernel.rwsem import down_read, down_write, up_read, up_write
 from lastput.kernel.spinlock import spin_lock, spin_unlock
-from lastput.kernel.srcu import synchronize_srcu
+from lastput.kernel.srcu import synchronize_srcu_expedited
 from lastput.kernel.wait import finish_wait, prepare_to_wait, schedule_wait, waitqueue_active, wake_up
 from lastput.kvm.v6.kvm_host import kvm, kvm_memslots
 from lastput.kvm.v6.options import Kvm6
@@ -49,7 +49,7 @@ def kvm_swap_active_memslots(kvm: ptr[kvm], slots: ptr[kvm_memslots]) -> None:
             wait_for_invalidations(kvm)
         kvm.memslots = slots
         spin_unlock(kvm.mn_invalidate_lock)
-    synchronize_srcu(kvm.srcu)
+    synchronize_srcu_expedited(kvm.srcu)
 
 
 def kvm_set_memslot(kvm: ptr[kvm], slots: ptr[kvm_memslots]) -> None:

@@ -15,6 +15,7 @@ from lastput.kernel.srcu import srcu_read_lock, srcu_read_unlock
 from lastput.kvm.v6.arch import (
     arch_age_gfn,
     arch_flush_shadow_all,
+    arch_test_age_gfn,
     arch_unmap_gfn_range,
 )
 from lastput.kvm.v6.blockable import mmu_notifier_range_blockable
@@ -228,7 +229,7 @@ def kvm_mmu_notifier_invalidate_range_end(
 # -- ageing ----------------------------------------------------------------------------------
 
 
-def kvm_age_gfn(kvm: ptr[kvm], slot: ptr[kvm_memory_slot], start: int, end: int, may_block: bool) -> bool:
+def age_gfn(kvm: ptr[kvm], slot: ptr[kvm_memory_slot], start: int, end: int, may_block: bool) -> bool:
     """The handler of the young callbacks that clear: test and clear the accessed bits.
 
     Source: Linux 6.1, arch/arm64/kvm/mmu.c.
@@ -250,9 +251,35 @@ def kvm_mmu_notifier_clear_flush_young(
     """
     kvm = mmu_notifier_to_kvm(mn)
     lockless = Kvm6.lockless_aging
-    young = kvm_handle_hva_range(kvm, start, end, kvm_age_gfn, no_on_lock, False, lockless, False)
+    young = kvm_handle_hva_range(kvm, start, end, age_gfn, no_on_lock, False, lockless, False)
     witness6.was_young = False
     return young
+
+
+def kvm_mmu_notifier_clear_young(mn: ptr[mmu_notifier], mm: ptr[mm_struct], start: int, end: int) -> bool:
+    """Test and clear the accessed bits of a range without a flush: for idle pages, LRU_GEN, DAMON.
+
+    Source: Linux 6.1, virt/kvm/kvm_main.c.
+    """
+    kvm = mmu_notifier_to_kvm(mn)
+    young = kvm_handle_hva_range(kvm, start, end, age_gfn, no_on_lock, False, Kvm6.lockless_aging, False)
+    witness6.was_young = False
+    return young
+
+
+def test_age_gfn(kvm: ptr[kvm], slot: ptr[kvm_memory_slot], start: int, end: int, may_block: bool) -> bool:
+    """The handler of the young callback that only tests."""
+    return arch_test_age_gfn(kvm, slot, start, end)
+
+
+def kvm_mmu_notifier_test_young(mn: ptr[mmu_notifier], mm: ptr[mm_struct], address: int) -> bool:
+    """Test the accessed bit of a page.
+
+    Source: Linux 6.1, virt/kvm/kvm_main.c.
+    """
+    kvm = mmu_notifier_to_kvm(mn)
+    lockless = Kvm6.lockless_aging
+    return kvm_handle_hva_range(kvm, address, address + 1, test_age_gfn, no_on_lock, False, lockless, False)
 
 
 # -- the end ---------------------------------------------------------------------------------

@@ -8,26 +8,27 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from lastput.kvm.v6.options import Kvm6
 from lastput.lang import ghost, static, struct, upto
 
 
 @struct
 class kvm_witness6:
-    aging: ghost[Annotated[int, upto(3)]]
+    aging: ghost[Annotated[int, upto(lambda: Kvm6.tasks)]]
     """How many tasks are inside the handler of a young callback."""
     was_young: ghost[bool]
     """... and one has found a page young."""
-    running: ghost[Annotated[int, upto(2)]]
+    running: ghost[Annotated[int, upto(lambda: max(2, Kvm6.vcpus))]]
     """Vcpus inside KVM_RUN."""
     released: ghost[bool]
     """A release has let go of guest memory."""
-    releasing: ghost[Annotated[int, upto(3)]]
+    releasing: ghost[Annotated[int, upto(lambda: Kvm6.tasks)]]
     """How many tasks are inside kvm_flush_shadow_all."""
-    unmapping: ghost[Annotated[int, upto(3)]]
+    unmapping: ghost[Annotated[int, upto(lambda: Kvm6.tasks)]]
     """How many tasks are inside the handler of an invalidation."""
     retried: ghost[bool]
     """A fault has found its page invalidated, and is about to let go of it."""
-    shared_faults: ghost[Annotated[int, upto(2)]]
+    shared_faults: ghost[Annotated[int, upto(lambda: max(2, Kvm6.vcpus))]]
     """Faults that hold mmu_lock for reading."""
     destroying: ghost[bool]
     """Somebody is inside mmu_notifier_unregister."""

@@ -8,6 +8,7 @@ space and the page cache of the walk (filled before mmu_lock is taken) are left 
 from __future__ import annotations
 
 from lastput.kernel.gup import get_user_pages
+from lastput.kernel.mm_types import page
 from lastput.kernel.page import put_page
 from lastput.kernel.preempt import might_sleep
 from lastput.kernel.rcu import rcu_read_lock, rcu_read_unlock
@@ -28,6 +29,9 @@ from lastput.lang import atomic, choose, ptr
 FSC_NONE = 0
 FSC_FAULT = 1
 FSC_ACCESS = 2
+
+EXIT = 0
+RESUME = 1
 
 
 def guest_access(pgd: ptr[table_page], gfn: int) -> int:
@@ -86,6 +90,22 @@ def kvm_pgtable_walk_end() -> None:
         rcu_read_unlock()
 
 
+def hva_to_pfn(hva: int) -> ptr[page]:
+    """The page behind an address of the owner, with a reference; it is faulted in if need be. May sleep.
+
+    Source: Linux 6.1, virt/kvm/kvm_main.c.
+    """
+    return get_user_pages(current().mm, hva)
+
+
+def __gfn_to_pfn_memslot(kvm: ptr[kvm], gfn: int, hva: int) -> ptr[page]:
+    """The page behind a guest page; the kernel looks `hva` up here once more, in the same slot.
+
+    Source: Linux 6.1, virt/kvm/kvm_main.c.
+    """
+    return hva_to_pfn(hva)
+
+
 def user_mem_abort(vcpu: ptr[kvm_vcpu], gfn: int, hva: int) -> None:
     """Map the page behind `gfn`, unless it is being invalidated: then the guest faults again.
 
@@ -107,7 +127,7 @@ def user_mem_abort(vcpu: ptr[kvm_vcpu], gfn: int, hva: int) -> None:
         up_read(mm.mmap_sem)
     if not (Arm6.vma_sizes and Arm6.seq_in_mmap_lock):
         mmu_seq = kvm.mmu_invalidate_seq
-    page = get_user_pages(mm, hva)
+    page = __gfn_to_pfn_memslot(kvm, gfn, hva)
     kvm_fault_lock(kvm)
     pgt = kvm.arch.arm64.mmu.pgt
     if mmu_invalidate_retry(kvm, mmu_seq):
@@ -119,6 +139,14 @@ def user_mem_abort(vcpu: ptr[kvm_vcpu], gfn: int, hva: int) -> None:
     kvm_fault_unlock(kvm)
     put_page(page)
     witness6.retried = False
+
+
+def io_mem_abort() -> int:
+    """The guest has accessed what is no memory: user space is asked.
+
+    Source: Linux 6.1, arch/arm64/kvm/mmio.c.
+    """
+    return EXIT
 
 
 def handle_access_fault(vcpu: ptr[kvm_vcpu], gfn: int) -> None:
@@ -134,19 +162,23 @@ def handle_access_fault(vcpu: ptr[kvm_vcpu], gfn: int) -> None:
     kvm_fault_unlock(kvm)
 
 
-def kvm_handle_guest_abort(vcpu: ptr[kvm_vcpu], gfn: int, fault_status: int) -> None:
-    """The guest's access has faulted.
+def kvm_handle_guest_abort(vcpu: ptr[kvm_vcpu], gfn: int, fault_status: int) -> int:
+    """The guest's access has faulted: RESUME if it is to be tried again, EXIT if user space is to act.
 
     Source: Linux 6.1, arch/arm64/kvm/mmu.c.
     """
     kvm = vcpu.kvm
+    ret = RESUME
     srcu_read_lock(kvm.srcu)
     hva = gfn_to_hva(kvm, gfn)
-    if fault_status == FSC_ACCESS:
+    if Arm6.mmio and hva < 0:
+        ret = io_mem_abort()
+    elif fault_status == FSC_ACCESS:
         handle_access_fault(vcpu, gfn)
     else:
         user_mem_abort(vcpu, gfn, hva)
     srcu_read_unlock(kvm.srcu)
+    return ret
 
 
 def kvm_arch_vcpu_ioctl_run(vcpu: ptr[kvm_vcpu], base_gfn: int, npages: int) -> None:

@@ -1,7 +1,7 @@
 """What arm64 adds to a VM (Linux 6.1, arch/arm64/include/asm/kvm_host.h, kvm_pgtable.h).
 
 Stage 2 has two levels: the top one, whose entries are blocks or tables, and the last one. Addresses count
-pages; a table has PTRS_PER_PTE entries.
+pages; a table has `Arm6.ptrs_per_pte` entries.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from lastput.kernel.fs_types import callback_head
 from lastput.kernel.mm_types import page
 from lastput.lang import array, const, ghost, length, option, options, ptr, struct
 
-PTRS_PER_PTE = 2
-IPA_PAGES = 4
-"""Guest pages that stage 2 spans: two top-level entries, of two pages each."""
+
+def ipa_pages() -> int:
+    """Guest pages that stage 2 spans: as many top-level entries as a table has, each of as many pages."""
+    return Arm6.ptrs_per_pte * Arm6.ptrs_per_pte
 
 
 @options
 class Arm6:
     """Stage 2 of arm64; the defaults are Linux 6.1."""
 
+    ptrs_per_pte: int = option(2, "entries of a table of stage 2", low=2, high=64)
     ram_base: int = option(1, "first guest page of RAM; each top-level entry spans 2 pages", low=0, high=3)
     age_guard: bool = option(True, "kvm_age_gfn tests mmu.pgt first")
     age_pgt_once: bool = option(False, "the compiler has joined the two reads of mmu.pgt in kvm_age_gfn")
@@ -28,11 +30,15 @@ class Arm6:
     remember_break: bool = option(False, "stage2_apply_range forgives a stage 2 that went in its lock break")
     shared_walks: bool = option(False, "entries change by compare and exchange, through a locked one (6.2)")
     shared_faults: bool = option(False, "faults hold mmu_lock for reading, and walk under RCU (6.2)")
+    mmio: bool = option(False, "the guest accesses what is no memory, too")
+    test_clear_young: bool = option(True, "one walk tests and clears access flags (6.6), not mkold, is_young")
+    batch: int = option(1, "top-level entries that an unmap takes in one go", low=1, high=64)
     blocks: bool = option(False, "the host backs guest memory by blocks; faults map one where they may")
     reload_pre: bool = option(True, "a walk reads an entry again after its pre-order visitor (a9f0e3d5a089)")
     free_at_once: bool = option(False, "unlinked tables are freed at once, as in the hypervisor of pKVM")
     uninit_twice: bool = option(False, "kvm_arch_destroy_vm frees stage 2, too (a3ca3bfd01b7)")
     nested: int = option(0, "shadow stage-2 MMUs of a guest hypervisor (6.11 and later)", low=0, high=1)
+    nested_hooks: bool = option(False, "shadows are looked for, although there are none (6.11 and later)")
     free_invalidates: bool = option(True, "freeing stage 2 of a nested MMU marks it invalid (34b8f4adedd5)")
     seq_in_mmap_lock: bool = option(True, "user_mem_abort reads the sequence under mmap_lock (13ec9308a857)")
     vma_sizes: bool = option(False, "user_mem_abort looks up how large a page the area may be mapped with")
@@ -54,7 +60,7 @@ class kvm_pte_t:
 class table_page:
     """A page of entries. It has one reference, and one more for each entry in use."""
 
-    pte: array[kvm_pte_t] = length(PTRS_PER_PTE)
+    pte: array[kvm_pte_t] = length(lambda: Arm6.ptrs_per_pte)
     _refcount: atomic_t
     rcu_head: callback_head
     unlinked: ghost[bool]

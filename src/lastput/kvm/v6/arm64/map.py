@@ -10,7 +10,7 @@ from lastput.kernel.fs_types import callback_head
 from lastput.kernel.mm_types import page
 from lastput.kernel.rcu import call_rcu
 from lastput.kvm.v6.arm64.area import area
-from lastput.kvm.v6.arm64.kvm_host import PTRS_PER_PTE, Arm6, kvm_pgtable, kvm_pte_t, table_page
+from lastput.kvm.v6.arm64.kvm_host import Arm6, kvm_pgtable, kvm_pte_t, table_page
 from lastput.kvm.v6.arm64.pgtable import (
     EAGAIN,
     TOP,
@@ -174,7 +174,7 @@ def kvm_pgtable_stage2_free_unlinked(table: ptr[table_page]) -> None:
 
     Source: Linux 6.2, arch/arm64/kvm/hyp/pgtable.c: kvm_pgtable_stage2_free_removed.
     """
-    for i in range(PTRS_PER_PTE):
+    for i in range(Arm6.ptrs_per_pte):
         if table.pte[i].page:
             kvm_s2_put_page(table)
     WARN_ON(table._refcount.counter != 1)

@@ -8,7 +8,7 @@ scenario can show a race with them.
 from __future__ import annotations
 
 from lastput.kernel.rwlock import lockdep_assert_held_write
-from lastput.kvm.v6.arm64.kvm_host import IPA_PAGES, Arm6
+from lastput.kvm.v6.arm64.kvm_host import Arm6, ipa_pages
 from lastput.kvm.v6.arm64.stage2 import __unmap_stage2_range, kvm_free_stage2_pgd
 from lastput.kvm.v6.kvm_host import kvm
 from lastput.lang import ptr
@@ -23,7 +23,7 @@ def kvm_nested_s2_unmap(kvm: ptr[kvm], may_block: bool) -> None:
     for i in range(Arm6.nested):
         mmu = kvm.arch.arm64.nested_mmus[i]
         if mmu.valid:
-            __unmap_stage2_range(kvm, mmu, 0, IPA_PAGES, may_block)
+            __unmap_stage2_range(kvm, mmu, 0, ipa_pages(), may_block)
 
 
 def free_nested_mmus(kvm: ptr[kvm]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from lastput.kernel.atomic import atomic_dec_and_test, atomic_inc
 from lastput.kernel.mm_types import page
-from lastput.kvm.v6.arm64.kvm_host import PTRS_PER_PTE, Arm6, kvm_pgtable, kvm_pte_t, table_page
+from lastput.kvm.v6.arm64.kvm_host import Arm6, kvm_pgtable, kvm_pte_t, table_page
 from lastput.lang import NULL, atomic, kfree, kzalloc, ptr
 
 EAGAIN = 11
@@ -24,7 +24,7 @@ def top_index(addr: int) -> int:
 
     Source: Linux 6.1, arch/arm64/kvm/hyp/pgtable.c: kvm_pgtable_idx.
     """
-    return addr // PTRS_PER_PTE
+    return addr // Arm6.ptrs_per_pte
 
 
 def last_index(addr: int) -> int:
@@ -32,15 +32,15 @@ def last_index(addr: int) -> int:
 
     Source: Linux 6.1, arch/arm64/kvm/hyp/pgtable.c: kvm_pgtable_idx.
     """
-    return addr % PTRS_PER_PTE
+    return addr % Arm6.ptrs_per_pte
 
 
 def block_end(addr: int, end: int) -> int:
     """First address of the next top-level entry, or `end`.
 
-    Source: Linux 6.1, arch/arm64/kvm/mmu.c: stage2_range_addr_end.
+    Source: Linux 6.1, arch/arm64/kvm/hyp/pgtable.c: the walk of one level.
     """
-    return min((addr // PTRS_PER_PTE + 1) * PTRS_PER_PTE, end)
+    return min((addr // Arm6.ptrs_per_pte + 1) * Arm6.ptrs_per_pte, end)
 
 
 # -- table pages -----------------------------------------------------------------------------
@@ -107,14 +107,14 @@ def forget_leaf(table: ptr[table_page], ptep: ptr[kvm_pte_t]) -> None:
 
 def unlink(table: ptr[table_page]) -> None:
     """Book-keeping: from now on no MMU reaches `table`, nor the pages that it maps."""
-    for i in range(PTRS_PER_PTE):
+    for i in range(Arm6.ptrs_per_pte):
         forget_leaf(table, table.pte[i])
     table.unlinked = True
 
 
 def unlink_stage2(pgt: ptr[kvm_pgtable]) -> None:
     """Book-keeping: from now on no MMU reaches anything of this stage 2."""
-    for i in range(PTRS_PER_PTE):
+    for i in range(Arm6.ptrs_per_pte):
         if pgt.pgd.pte[i].table:
             unlink(pgt.pgd.pte[i].table)
     unlink(pgt.pgd)

@@ -15,13 +15,22 @@ from lastput.kernel.rwlock import (
     write_unlock,
 )
 from lastput.kvm.v6.arm64.kvm_host import Arm6, kvm_s2_mmu
-from lastput.kvm.v6.arm64.pgtable import block_end, unlink_stage2
+from lastput.kvm.v6.arm64.pgtable import unlink_stage2
 from lastput.kvm.v6.arm64.unmap import kvm_pgtable_stage2_destroy, kvm_pgtable_stage2_unmap
 from lastput.kvm.v6.kvm_host import kvm
 from lastput.kvm.v6.options import Kvm6
 from lastput.lang import NULL, WARN_ON, atomic, kfree, ptr
 
 EINVAL = 22
+
+
+def stage2_range_addr_end(addr: int, end: int) -> int:
+    """Where the part ends that begins at `addr`: behind `batch` top-level entries, or at `end`.
+
+    Source: Linux 6.1, arch/arm64/kvm/mmu.c.
+    """
+    size = Arm6.batch * Arm6.ptrs_per_pte
+    return min((addr // size + 1) * size, end)
 
 
 def stage2_apply_range(kvm: ptr[kvm], mmu: ptr[kvm_s2_mmu], addr: int, end: int, resched: bool) -> int:
@@ -35,7 +44,7 @@ def stage2_apply_range(kvm: ptr[kvm], mmu: ptr[kvm_s2_mmu], addr: int, end: int,
         pgt = mmu.pgt
         if not pgt:
             return 0 if Arm6.remember_break and lock_dropped else -EINVAL
-        next = block_end(addr, end)
+        next = stage2_range_addr_end(addr, end)
         ret = kvm_pgtable_stage2_unmap(pgt, addr, next)
         if resched and next != end and cond_resched_rwlock_write(kvm.mmu_lock):
             lock_dropped = True

@@ -6,7 +6,7 @@ All of these walk alone: under mmu_lock for writing, or on a stage 2 that nobody
 from __future__ import annotations
 
 from lastput.kernel.mm_types import page
-from lastput.kvm.v6.arm64.kvm_host import IPA_PAGES, kvm_pgtable, kvm_pte_t, table_page
+from lastput.kvm.v6.arm64.kvm_host import ipa_pages, kvm_pgtable, kvm_pte_t, table_page
 from lastput.kvm.v6.arm64.pgtable import (
     kvm_clear_pte,
     kvm_pgtable_walk,
@@ -115,7 +115,7 @@ def kvm_pgtable_stage2_destroy(pgt: ptr[kvm_pgtable]) -> None:
     Source: Linux 6.1, arch/arm64/kvm/hyp/pgtable.c.
     """
     none: ptr[page] = NULL
-    kvm_pgtable_walk(pgt, 0, IPA_PAGES, no_visit, stage2_free_leaf, stage2_free_table, none, False)
+    kvm_pgtable_walk(pgt, 0, ipa_pages(), no_visit, stage2_free_leaf, stage2_free_table, none, False)
     pgd = pgt.pgd
     assert pgd._refcount.counter == 1, "the top level has entries in use that were not found"
     kfree(pgd)
@@ -135,7 +135,7 @@ def stage2_age_walker(
 ) -> int:
     """Clear the access flag of a leaf; the walk ends, with 1, at one that was young.
 
-    The kernel's goes on and remembers; every walk of the models is of one page, as 6.1's are.
+    The kernel's goes on and remembers; every walk here is of one page, as 6.1's are.
 
     Source: Linux 6.6, arch/arm64/kvm/hyp/pgtable.c; 6.1: stage2_attr_walker.
     """
@@ -146,10 +146,60 @@ def stage2_age_walker(
     return 1 if young else 0
 
 
-def kvm_pgtable_stage2_test_clear_young(pgt: ptr[kvm_pgtable], addr: int, end: int) -> bool:
-    """Test and clear the access flags of a range.
+def stage2_young_walker(
+    pgt: ptr[kvm_pgtable],
+    table: ptr[table_page],
+    ptep: ptr[kvm_pte_t],
+    addr: int,
+    level: int,
+    page: ptr[page],
+    block: bool,
+) -> int:
+    """Look at the access flag of a leaf; the walk ends, with 1, at one that is young.
 
-    Source: Linux 6.6, arch/arm64/kvm/hyp/pgtable.c; 6.1: kvm_pgtable_stage2_mkold.
+    Source: Linux 6.6, arch/arm64/kvm/hyp/pgtable.c: stage2_age_walker, where nothing is to be cleared.
     """
+    with atomic():
+        young = ptep.page != NULL and ptep.young
+    return 1 if young else 0
+
+
+def clear_young(pgt: ptr[kvm_pgtable], addr: int) -> bool:
+    """Test and clear the access flag of one page."""
     none: ptr[page] = NULL
-    return kvm_pgtable_walk(pgt, addr, end, no_visit, stage2_age_walker, no_visit, none, False) != 0
+    return kvm_pgtable_walk(pgt, addr, addr + 1, no_visit, stage2_age_walker, no_visit, none, False) != 0
+
+
+def test_young(pgt: ptr[kvm_pgtable], addr: int) -> bool:
+    """Test the access flag of one page."""
+    none: ptr[page] = NULL
+    return kvm_pgtable_walk(pgt, addr, addr + 1, no_visit, stage2_young_walker, no_visit, none, False) != 0
+
+
+def kvm_pgtable_stage2_test_clear_young(pgt: ptr[kvm_pgtable], addr: int, end: int, mkold: bool) -> bool:
+    """Test the access flags of a range, and clear them if `mkold`.
+
+    Source: Linux 6.6, arch/arm64/kvm/hyp/pgtable.c.
+    """
+    young = False
+    while addr < end:
+        if clear_young(pgt, addr) if mkold else test_young(pgt, addr):
+            young = True
+        addr += 1
+    return young
+
+
+def kvm_pgtable_stage2_mkold(pgt: ptr[kvm_pgtable], addr: int) -> bool:
+    """Test and clear the access flag of one page.
+
+    Source: Linux 6.1, arch/arm64/kvm/hyp/pgtable.c, which returns the entry.
+    """
+    return clear_young(pgt, addr)
+
+
+def kvm_pgtable_stage2_is_young(pgt: ptr[kvm_pgtable], addr: int) -> bool:
+    """Whether a page was accessed.
+
+    Source: Linux 6.1, arch/arm64/kvm/hyp/pgtable.c.
+    """
+    return test_young(pgt, addr)

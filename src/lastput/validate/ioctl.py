@@ -1,0 +1,139 @@
+"""What tasks ask of KVM by ioctl, and the guest between the beginning and the end of KVM_RUN.
+
+Model code. Every ioctl of a VM or a vcpu looks its file up and holds it meanwhile; only the owner's address
+space may ask for anything (-EIO). What an ioctl does besides to registers and the like is left out.
+"""
+
+from __future__ import annotations
+
+from lastput.kernel.fs_types import file
+from lastput.kernel.mm_types import Mm
+from lastput.kernel.sched import current
+from lastput.kvm.v6.arm64.fault import FSC_FAULT, FSC_NONE, RESUME, guest_access, kvm_handle_guest_abort
+from lastput.kvm.v6.arm64.kvm_host import Arm6
+from lastput.kvm.v6.create import kvm_dev_ioctl, kvm_vm_ioctl_create_vcpu
+from lastput.kvm.v6.kvm_host import kvm_memslots, kvm_vcpu
+from lastput.kvm.v6.kvm_main import EIO, file_kvm, file_vcpu
+from lastput.kvm.v6.memory_region import kvm_set_memory_region
+from lastput.kvm.v6.options import Kvm6
+from lastput.kvm.v6.stats import kvm_debugfs_open, kvm_vcpu_ioctl_get_stats_fd, kvm_vm_ioctl_get_stats_fd
+from lastput.lang import NULL, choose, ptr
+from lastput.validate.scene import Act, act_of, argument, is_optional, scene
+
+VM_FILE = 0
+
+
+def vcpu_file(number: int) -> int:
+    """Number of a vcpu's file."""
+    return 1 + number
+
+
+def stats_file(number: int) -> int:
+    """Number of a file of statistics."""
+    return 1 + Kvm6.vcpus + number
+
+
+def create_vm() -> None:
+    """KVM_CREATE_VM."""
+    kvm_dev_ioctl(scene.kvm, scene.pgt, scene.slots[0], VM_FILE)
+
+
+def slots_at(number: int) -> ptr[kvm_memslots]:
+    """A set of slots that the set-up has made; NULL for -1, which is stored as 0."""
+    none: ptr[kvm_memslots] = NULL
+    return scene.slots[number] if number else none
+
+
+def kvm_vm_ioctl(filp: ptr[file], act: int, code: int) -> int:
+    """An ioctl of the VM's file.
+
+    Source: Linux 6.1, virt/kvm/kvm_main.c.
+    """
+    kvm = file_kvm(filp)
+    if current().mm != kvm.mm:
+        return -EIO
+    if act == Act.create_vcpu:
+        number = argument(code, 0)
+        kvm_vm_ioctl_create_vcpu(kvm, scene.vcpu[number], number, vcpu_file(number))
+    elif act == Act.set_memory:
+        kvm_set_memory_region(kvm, slots_at(argument(code, 0)), slots_at(argument(code, 1)))
+    elif act == Act.open_stats:
+        kvm_vm_ioctl_get_stats_fd(kvm, stats_file(argument(code, 0)))
+    return 0
+
+
+def open_debugfs(code: int) -> None:
+    """open of a VM's file of debugfs, by anybody."""
+    kvm_debugfs_open(scene.kvm, stats_file(argument(code, 0)))
+
+
+# -- the guest -------------------------------------------------------------------------------
+
+
+def begins(code: int) -> bool:
+    """Where a call begins, any time after the one before it has ended; false if it does not happen."""
+    return choose(1 + is_optional(code)) == 0
+
+
+def touch(vcpu: ptr[kvm_vcpu], page: int) -> None:
+    """The guest accesses a page until it can, or until somebody else has to act."""
+    gfn = Arm6.ram_base + page
+    ret = RESUME
+    fault_status = guest_access(vcpu.kvm.arch.arm64.mmu.pgd_phys, gfn)
+    while fault_status != FSC_NONE and ret == RESUME:
+        ret = kvm_handle_guest_abort(vcpu, gfn, fault_status)
+        if ret == RESUME:
+            fault_status = guest_access(vcpu.kvm.arch.arm64.mmu.pgd_phys, gfn)
+
+
+def kvm_arch_vcpu_ioctl_run(vcpu: ptr[kvm_vcpu], call: int, end: int) -> int:
+    """Run the guest: the calls of the script from `call` on, to end_run or `end`. Where that is.
+
+    Source: Linux 6.1, arch/arm64/kvm/arm.c.
+    """
+    while call < end and act_of(scene.code[call]) != Act.end_run:
+        code = scene.code[call]
+        if begins(code):
+            if act_of(code) == Act.touch:
+                touch(vcpu, argument(code, 0))
+            else:
+                kvm_handle_guest_abort(vcpu, Arm6.ram_base + Mm.pages, FSC_FAULT)
+        call += 1
+    return call
+
+
+def end_of_run(call: int, end: int) -> int:
+    """Where the script has the end_run that belongs to `call`, or `end`."""
+    while call < end and act_of(scene.code[call]) != Act.end_run:
+        call += 1
+    return call
+
+
+def kvm_vcpu_ioctl(filp: ptr[file], act: int, call: int, end: int, resumed: bool) -> int:
+    """An ioctl of a vcpu's file; `call` is where the script goes on. Of a run: where it has ended.
+
+    `resumed`: the run has begun already, and this thread is to go on with it.
+
+    Source: Linux 6.1, virt/kvm/kvm_main.c.
+    """
+    vcpu = file_vcpu(filp)
+    if not resumed and current().mm != vcpu.kvm.mm:
+        return end_of_run(call, end) if act == Act.run else call
+    if act == Act.run:
+        return kvm_arch_vcpu_ioctl_run(vcpu, call, end)
+    if act == Act.open_stats:
+        kvm_vcpu_ioctl_get_stats_fd(vcpu, stats_file(argument(scene.code[call - 1], 0)))
+    return call
+
+
+def held_for(code: int) -> int:
+    """Number of the file that a call is made on; -1 if it is none of KVM's."""
+    act = act_of(code)
+    number = argument(code, 0)
+    if act == Act.vm_ioctl or act == Act.set_memory or act == Act.create_vcpu:
+        return VM_FILE
+    if act == Act.run or act == Act.vcpu_ioctl or act == Act.mmap_run:
+        return vcpu_file(number)
+    if act == Act.open_stats and argument(code, 1) <= Kvm6.vcpus:
+        return argument(code, 1)  # 0 is the VM's, 1 + n that of vcpu n
+    return -1
