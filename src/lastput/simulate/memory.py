@@ -48,7 +48,7 @@ class Memory:
         """The same by the number of the object that they are in."""
         self.noticed: list[Object] = []
         """The objects whose cells are in these tables. Copies share the tables, and this."""
-        self.pools: dict[StructDef, list[int]] = {}
+        self.pool_slots: dict[StructDef, list[int]] = {}
         """Numbers of the slots of each pool. They are allocated in this order, and never again."""
         self.grow()
 
@@ -58,7 +58,7 @@ class Memory:
         for number, placed in enumerate(self.space.objects[known:], start=known):
             self.noticed.append(placed)
             if placed.slot >= 0:
-                self.pools.setdefault(placed.struct, []).append(number)
+                self.pool_slots.setdefault(placed.struct, []).append(number)
             for offset, cell in enumerate(self.space.layout.cells(placed.struct)):
                 self.cells[placed.base + offset] = cell
                 self.owner[placed.base + offset] = number
@@ -131,7 +131,7 @@ class Memory:
 
     def allocate(self, struct: StructDef, zero: bool) -> int:
         """Address of the pool's next slot; Fault "pool" when all have been used."""
-        slots = self.pools.get(struct, [])
+        slots = self.pool_slots.get(struct, [])
         used = bisect_left(slots, True, key=lambda number: self.states[number] == UNBORN)
         if used == len(slots):
             raise Fault("pool", f"no {struct.name} left: enlarge the scenario's pool", None, struct.name)

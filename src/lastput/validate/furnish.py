@@ -240,7 +240,7 @@ def tasks(s: Setup, stage: Stage, props: Props) -> None:
             next_code += 1
         task = task_of(s, stage, props, number, others, signals)
         scene.task[number] = task
-        s.thread(role.name, perform, number, 0, task=task)
+        s.thread(role.name, perform, number, me.first, task=task)
 
 
 def task_of(

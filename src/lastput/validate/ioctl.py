@@ -17,8 +17,8 @@ from lastput.kvm.v6.kvm_main import EIO, file_kvm, file_vcpu
 from lastput.kvm.v6.memory_region import kvm_set_memory_region
 from lastput.kvm.v6.options import Kvm6
 from lastput.kvm.v6.stats import kvm_debugfs_open, kvm_vcpu_ioctl_get_stats_fd, kvm_vm_ioctl_get_stats_fd
-from lastput.lang import NULL, choose, ptr
-from lastput.validate.scene import Act, act_of, argument, is_optional, scene
+from lastput.lang import NULL, ptr
+from lastput.validate.scene import Act, act_of, argument, scene
 
 VM_FILE = 0
 
@@ -70,9 +70,26 @@ def open_debugfs(code: int) -> None:
 # -- the guest -------------------------------------------------------------------------------
 
 
-def begins(code: int) -> bool:
-    """Where a call begins, any time after the one before it has ended; false if it does not happen."""
-    return choose(1 + is_optional(code)) == 0
+def kvm_arch_vcpu_ioctl_run(vcpu: ptr[kvm_vcpu]) -> None:
+    """Begin to run the guest. What it does, and the way back, are calls of their own.
+
+    Source: Linux 6.1, arch/arm64/kvm/arm.c.
+    """
+
+
+def kvm_vcpu_ioctl(filp: ptr[file], act: int, code: int) -> int:
+    """An ioctl of a vcpu's file.
+
+    Source: Linux 6.1, virt/kvm/kvm_main.c.
+    """
+    vcpu = file_vcpu(filp)
+    if current().mm != vcpu.kvm.mm:
+        return -EIO
+    if act == Act.run:
+        kvm_arch_vcpu_ioctl_run(vcpu)
+    elif act == Act.open_stats:
+        kvm_vcpu_ioctl_get_stats_fd(vcpu, stats_file(argument(code, 0)))
+    return 0
 
 
 def touch(vcpu: ptr[kvm_vcpu], page: int) -> None:
@@ -86,44 +103,12 @@ def touch(vcpu: ptr[kvm_vcpu], page: int) -> None:
             fault_status = guest_access(vcpu.kvm.arch.arm64.mmu.pgd_phys, gfn)
 
 
-def kvm_arch_vcpu_ioctl_run(vcpu: ptr[kvm_vcpu], call: int, end: int) -> int:
-    """Run the guest: the calls of the script from `call` on, to end_run or `end`. Where that is.
-
-    Source: Linux 6.1, arch/arm64/kvm/arm.c.
-    """
-    while call < end and act_of(scene.code[call]) != Act.end_run:
-        code = scene.code[call]
-        if begins(code):
-            if act_of(code) == Act.touch:
-                touch(vcpu, argument(code, 0))
-            else:
-                kvm_handle_guest_abort(vcpu, Arm6.ram_base + Mm.pages, FSC_FAULT)
-        call += 1
-    return call
-
-
-def end_of_run(call: int, end: int) -> int:
-    """Where the script has the end_run that belongs to `call`, or `end`."""
-    while call < end and act_of(scene.code[call]) != Act.end_run:
-        call += 1
-    return call
-
-
-def kvm_vcpu_ioctl(filp: ptr[file], act: int, call: int, end: int, resumed: bool) -> int:
-    """An ioctl of a vcpu's file; `call` is where the script goes on. Of a run: where it has ended.
-
-    `resumed`: the run has begun already, and this thread is to go on with it.
-
-    Source: Linux 6.1, virt/kvm/kvm_main.c.
-    """
-    vcpu = file_vcpu(filp)
-    if not resumed and current().mm != vcpu.kvm.mm:
-        return end_of_run(call, end) if act == Act.run else call
-    if act == Act.run:
-        return kvm_arch_vcpu_ioctl_run(vcpu, call, end)
-    if act == Act.open_stats:
-        kvm_vcpu_ioctl_get_stats_fd(vcpu, stats_file(argument(scene.code[call - 1], 0)))
-    return call
+def guest(vcpu: ptr[kvm_vcpu], act: int, code: int) -> None:
+    """What the guest does next."""
+    if act == Act.touch:
+        touch(vcpu, argument(code, 0))
+    else:
+        kvm_handle_guest_abort(vcpu, Arm6.ram_base + Mm.pages, FSC_FAULT)
 
 
 def held_for(code: int) -> int:

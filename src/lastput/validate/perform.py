@@ -1,8 +1,8 @@
 """A thread of the model performs the script of one task.
 
 Model code. Between two calls a user task returns to user space, and does the work that was queued for it;
-how long it stays there is anybody's guess. So each call begins with a step of its own, where a thread can be
-started anew: `perform(role, call)`.
+how long it stays there is anybody's guess. So each call begins with a step of its own. What passes from one
+call to the next is in memory, so that a thread can be started anew with any of them: `perform(role, call)`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from lastput.kernel.task_work import task_work_run, work_exited
 from lastput.kernel.v6.close import delayed_fput
 from lastput.kernel.v6.memory import change_page, wp_page_copy
 from lastput.kernel.v6.mmap import munmap_kvm_run, unmap_region, zap_page_range_single
-from lastput.lang import NULL, atomic, ptr
+from lastput.kvm.v6.kvm_main import file_vcpu
+from lastput.lang import NULL, atomic, choose, ptr
 from lastput.validate.acts import (
     age,
     clear_young,
@@ -35,15 +36,16 @@ from lastput.validate.acts import (
     test_young,
 )
 from lastput.validate.ioctl import (
-    begins,
+    VM_FILE,
     create_vm,
-    end_of_run,
+    guest,
     held_for,
     kvm_vcpu_ioctl,
     kvm_vm_ioctl,
     open_debugfs,
 )
-from lastput.validate.scene import Act, act_of, argument, scene
+from lastput.validate.resume import resumes
+from lastput.validate.scene import Act, act_of, argument, is_optional, scene
 
 
 def has_work(role: int) -> bool:
@@ -53,33 +55,51 @@ def has_work(role: int) -> bool:
 
 
 def next_call(role: int, code: int) -> bool:
-    """The step between two calls; false if this one does not happen."""
+    """The step between two calls, any time after the first has ended; false if the second does not happen."""
     with atomic():
-        happens = begins(code)
+        happens = choose(1 + is_optional(code)) == 0
         pending = has_work(role)
     if pending:
         task_work_run()
     return happens
 
 
-def on_file(role: int, filp: ptr[file], code: int, call: int, end: int, resumed: bool) -> int:
-    """What is done with a file of KVM that is held meanwhile. Where the script goes on."""
+def on_file(filp: ptr[file], code: int) -> int:
+    """A call that is made on a file of KVM, which is held meanwhile."""
     act = act_of(code)
-    if act == Act.mmap_run:
-        mmap_run(argument(code, 0), filp)
-        return call
-    if act == Act.run or act == Act.vcpu_ioctl or (act == Act.open_stats and argument(code, 1) != 0):
-        scene.role[role].running = filp
-        call = kvm_vcpu_ioctl(filp, act, call, end, resumed)
-        if act == Act.run:
-            if call == end:
-                return call  # the trace ends here
-            call += 1
+    if held_for(code) == VM_FILE:
+        return kvm_vm_ioctl(filp, act, code)
+    return kvm_vcpu_ioctl(filp, act, code)
+
+
+def end_run(role: int) -> None:
+    """The way back from KVM_RUN, if there was one."""
+    filp = scene.role[role].running
+    if filp:
         scene.role[role].running = NULL
-    else:
-        kvm_vm_ioctl(filp, act, code)
-    fput(filp)
-    return call
+        fput(filp)
+
+
+def on_vcpu(role: int, code: int) -> None:
+    """A call between run and end_run, and that one. Nothing, if there was no run."""
+    filp = scene.role[role].running
+    if act_of(code) == Act.end_run:
+        end_run(role)
+    elif filp:
+        guest(file_vcpu(filp), act_of(code), code)
+
+
+def with_file(role: int, code: int) -> None:
+    """A call that looks a file of KVM up. A mapping keeps its reference, and so does a run."""
+    act = act_of(code)
+    filp = fget(held_for(code))
+    if filp:
+        if act == Act.mmap_run:
+            mmap_run(argument(code, 0), filp)
+        elif on_file(filp, code) == 0 and act == Act.run:
+            scene.role[role].running = filp
+        else:
+            fput(filp)
 
 
 def other(role: int, code: int) -> None:
@@ -106,6 +126,7 @@ def other(role: int, code: int) -> None:
     elif act == Act.exec:
         execve(first)
     elif act == Act.exit:
+        end_run(role)
         do_exit()
     elif act == Act.delayed_fput:
         delayed_fput()
@@ -145,42 +166,40 @@ def memory(act: int, first: int, end: int) -> None:
         change_page(scene.mm, first)
 
 
-def perform_call(role: int, code: int, call: int, end: int) -> int:
-    """One call; `call` is where the script goes on. Where it does go on: a run takes what is inside of it."""
-    number = held_for(code)
-    if number < 0:
-        other(role, code)
-        return call
-    filp = fget(number)
-    if filp:
-        return on_file(role, filp, code, call, end, False)
-    if act_of(code) == Act.run:
-        return min(end_of_run(call, end) + 1, end)
-    return call
-
-
-def perform(role: int, first: int) -> None:
-    """Body of the thread of a role: its calls from number `first` on.
-
-    A run that was begun goes on where it was (`running`), after its entry again.
-    """
+@resumes("call")
+def perform(role: int, call: int) -> None:
+    """Body of the thread of a role: the calls of the script from `call` on, to its last one."""
     me = scene.role[role]
     begin = me.first
-    call = begin + first
     end = begin + me.calls
-    if first == 0 and me.forked:
-        ret_from_fork()
-    if me.running:
-        call = on_file(role, me.running, Act.run, call, end, True)
-    while call < end:
-        code = scene.code[call]
-        call += 1
-        if next_call(role, code):
-            call = perform_call(role, code, call, end)
+    while call <= end:
+        if call == begin and me.forked:
+            ret_from_fork()
+        if call == end:
+            leave(role)
+        else:
+            code = scene.code[call]
+            if next_call(role, code):
+                perform_call(role, code)
             if act_of(code) == Act.exit:
                 return
-    if not me.running:
-        with atomic():
-            pending = has_work(role)
-        if pending:
-            task_work_run()
+        call += 1
+
+
+def perform_call(role: int, code: int) -> None:
+    """One call."""
+    act = act_of(code)
+    if act == Act.touch or act == Act.mmio or act == Act.end_run:
+        on_vcpu(role, code)
+    elif held_for(code) >= 0:
+        with_file(role, code)
+    else:
+        other(role, code)
+
+
+def leave(role: int) -> None:
+    """The script ends, and the task goes on in user space."""
+    with atomic():
+        pending = has_work(role)
+    if pending:
+        task_work_run()

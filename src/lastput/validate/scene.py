@@ -25,7 +25,6 @@ class Scene:
     roles: int = option(1, "tasks", low=0, high=63)
     files: int = option(1, "files of KVM that there ever are", low=0, high=64)
     slot_sets: int = option(1, "sets of memory slots that come into force", low=0, high=10_000)
-    walks_mm: bool = option(False, "somebody walks the owner's address space by its address")
 
 
 class Act(IntEnum):

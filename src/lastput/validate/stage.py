@@ -1,12 +1,9 @@
 """From a `Stage` to a `World`: the machine as it is when the life of a VM begins, and a thread for each role.
 
-The threads run `perform`. A thread that stands between two calls (`position`) can be started anew there, as
-`perform(role, call)`: what is true then is in memory, and nowhere else.
+Each thread runs `perform`, with its role's number and the place of its first call in the script of all.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from lastput.kernel.atomic import Counts
 from lastput.kernel.exec import Exec
@@ -29,7 +26,6 @@ from lastput.lang import UsageError
 from lastput.lang.options import Option, Value, declared_options
 from lastput.lang.scenario import Scenario, Setup
 from lastput.lang.world import World
-from lastput.simulate.scheduler import Thread
 from lastput.simulate.setup import build as build_world
 from lastput.study.v6_versions import V6_1, V6_12
 from lastput.validate.furnish import furnish
@@ -80,22 +76,3 @@ def build(stage: Stage) -> World:
     title = f"A recorded life of a VM of Linux {stage.version}"
     scenario = Scenario("validate", title, set_up, {"traced": values}, "traced", known_options())
     return build_world(scenario, "traced", {})
-
-
-def position(thread: Thread) -> int | None:
-    """Which call of its script a thread of such a world stands before; None if it is inside of one.
-
-    `perform(role, position)` brings a new thread to the same place.
-    """
-    if not thread.frames or thread.frames[0].f_code.co_name != "begins":
-        return None
-    inside = thread.frames[1]
-    performing = thread.frames[-1].f_locals
-    if inside.f_code.co_name == "next_call":
-        return int(performing["call"]) - 1 - first_call(performing)
-    return int(inside.f_locals["call"]) - first_call(performing)
-
-
-def first_call(performing: dict[str, Any]) -> int:
-    """Where the script of the role begins that `perform` is at."""
-    return int(performing["begin"])
