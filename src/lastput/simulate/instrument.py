@@ -18,7 +18,7 @@ import functools
 import linecache
 import types
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from lastput.lang.edits import Edits, edited
 from lastput.lang.errors import UsageError
@@ -26,6 +26,8 @@ from lastput.lang.types import ArrayType
 from lastput.simulate.infer import Types
 from lastput.simulate.memory import is_pointer
 from lastput.simulate.names import Names
+
+N = TypeVar("N", bound=ast.AST)
 
 WAITING = "_wait"
 """Prefix of the names given to values that wait."""
@@ -42,8 +44,20 @@ def definition(function: Callable[..., Any], edits: Edits) -> ast.FunctionDef:
     for node in _functions("".join(linecache.getlines(code.co_filename))):
         first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
         if node.name == function.__name__ and first == code.co_firstlineno:
-            return edited(edits, code.co_filename, copy.deepcopy(node))
+            return edited(edits, code.co_filename, copied(node))
     raise UsageError(f"{function.__qualname__}: no source in {code.co_filename}")
+
+
+def copied(node: N) -> N:
+    """A copy of a syntax tree, positions included; much faster than copy.deepcopy."""
+    made = type(node)()
+    for name, value in node.__dict__.items():
+        if isinstance(value, ast.AST):
+            value = copied(value)
+        elif isinstance(value, list):
+            value = [copied(item) if isinstance(item, ast.AST) else item for item in value]
+        setattr(made, name, value)
+    return made
 
 
 @functools.cache
@@ -191,7 +205,7 @@ class Rewriter(ast.NodeTransformer):
         again: list[ast.expr] = [
             ast.copy_location(ast.Name(part.target.id, ast.Load()), part)
             if isinstance(part, ast.NamedExpr)
-            else copy.deepcopy(part)
+            else copied(part)
             for part in parts
         ]
         return ast.copy_location(ast.Assign([_retarget(target, again)], value), node)
