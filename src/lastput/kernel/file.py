@@ -138,6 +138,17 @@ def fd_install(fd: int, f: ptr[file]) -> None:
     current().files.fd[fd] = f
 
 
+def fd_install_cloexec(fd: int, f: ptr[file]) -> None:
+    """fd_install of a descriptor that get_unused_fd_flags(O_CLOEXEC) has reserved.
+
+    Source: Linux 6.1, fs/file.c: get_unused_fd_flags, fd_install.
+    """
+    files = current().files
+    with atomic():
+        files.close_on_exec[fd] = True
+        files.fd[fd] = f
+
+
 def install_unused_fd(f: ptr[file], close_on_exec: bool) -> int:
     """get_unused_fd_flags and fd_install: the lowest free descriptor; -EMFILE if there is none."""
     files = current().files

@@ -6,7 +6,7 @@ the callbacks, the top level of stage 2. No step fails here.
 
 from __future__ import annotations
 
-from lastput.kernel.file import anon_inode_getfile, fd_install
+from lastput.kernel.file import anon_inode_getfile, fd_install_cloexec
 from lastput.kernel.fs_types import file_operations, void
 from lastput.kernel.mutex import mutex_lock, mutex_unlock
 from lastput.kernel.sched import current
@@ -51,7 +51,7 @@ def kvm_dev_ioctl(kvm: ptr[kvm], pgt: ptr[kvm_pgtable], slots: ptr[kvm_memslots]
     Source: Linux 6.1, virt/kvm/kvm_main.c: kvm_dev_ioctl, kvm_dev_ioctl_create_vm.
     """
     kvm_create_vm(kvm, pgt, slots)
-    fd_install(fd, anon_inode_getfile(kvm_vm_fops, reinterpret(void, kvm)))
+    fd_install_cloexec(fd, anon_inode_getfile(kvm_vm_fops, reinterpret(void, kvm)))
 
 
 def kvm_vm_ioctl_create_vcpu(kvm: ptr[kvm], vcpu: ptr[kvm_vcpu], number: int, fd: int) -> None:
@@ -62,5 +62,5 @@ def kvm_vm_ioctl_create_vcpu(kvm: ptr[kvm], vcpu: ptr[kvm_vcpu], number: int, fd
     mutex_lock(kvm.lock)
     kvm_get_kvm(kvm)
     kvm.vcpus[number] = vcpu
-    fd_install(fd, anon_inode_getfile(kvm_vcpu_fops, reinterpret(void, vcpu)))
+    fd_install_cloexec(fd, anon_inode_getfile(kvm_vcpu_fops, reinterpret(void, vcpu)))
     mutex_unlock(kvm.lock)

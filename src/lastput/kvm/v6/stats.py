@@ -6,7 +6,7 @@ What is read from them is left out. They may outlive the owner's address space, 
 from __future__ import annotations
 
 from lastput.kernel.atomic import atomic_inc_not_zero
-from lastput.kernel.file import anon_inode_getfile, fd_install
+from lastput.kernel.file import anon_inode_getfile, fd_install_cloexec
 from lastput.kernel.fs_types import file, file_operations, void
 from lastput.kvm.v6.kvm_host import kvm, kvm_vcpu
 from lastput.kvm.v6.kvm_main import file_kvm, file_vcpu, kvm_get_kvm, kvm_put_kvm
@@ -48,7 +48,7 @@ def kvm_vm_ioctl_get_stats_fd(kvm: ptr[kvm], fd: int) -> None:
     """
     made = anon_inode_getfile(kvm_vm_stats_fops, reinterpret(void, kvm))
     kvm_get_kvm(kvm)
-    fd_install(fd, made)
+    fd_install_cloexec(fd, made)
 
 
 def kvm_vcpu_ioctl_get_stats_fd(vcpu: ptr[kvm_vcpu], fd: int) -> None:
@@ -58,7 +58,7 @@ def kvm_vcpu_ioctl_get_stats_fd(vcpu: ptr[kvm_vcpu], fd: int) -> None:
     """
     made = anon_inode_getfile(kvm_vcpu_stats_fops, reinterpret(void, vcpu))
     kvm_get_kvm(vcpu.kvm)
-    fd_install(fd, made)
+    fd_install_cloexec(fd, made)
 
 
 def kvm_get_kvm_safe(kvm: ptr[kvm]) -> bool:
@@ -76,5 +76,5 @@ def kvm_debugfs_open(kvm: ptr[kvm], fd: int) -> bool:
     """
     opened = kvm_get_kvm_safe(kvm)
     if opened:
-        fd_install(fd, anon_inode_getfile(stat_fops_per_vm, reinterpret(void, kvm)))
+        fd_install_cloexec(fd, anon_inode_getfile(stat_fops_per_vm, reinterpret(void, kvm)))
     return opened
