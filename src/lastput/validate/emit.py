@@ -7,8 +7,8 @@ of `await_` tell nothing, and neither does a thread that is run again to where i
 from __future__ import annotations
 
 import ast
-import copy
 import functools
+import inspect
 from collections.abc import Callable
 from types import CodeType
 from typing import Any, NamedTuple, Protocol, cast
@@ -32,6 +32,8 @@ class Emission(NamedTuple):
     at: At
     args: tuple[Any, ...]
     result: Any
+    parameters: tuple[str, ...]
+    """What the model's function calls its arguments."""
 
 
 class Listener(Protocol):
@@ -40,8 +42,15 @@ class Listener(Protocol):
     def emit(self, emission: Emission) -> None: ...
 
 
-def _tell(function: str, at: At, args: tuple[Any, ...], result: Any) -> None:
-    cast(Listener, intrinsics.machine()).emit(Emission(function, at, args, result))
+def _tell(told: Told, at: At, args: tuple[Any, ...], result: Any) -> None:
+    cast(Listener, intrinsics.machine()).emit(Emission(told.name, at, args, result, told.parameters))
+
+
+class Told(NamedTuple):
+    """A function that tells."""
+
+    name: str
+    parameters: tuple[str, ...]
 
 
 class EmittingProgram(Program):
@@ -64,22 +73,23 @@ class EmittingProgram(Program):
         self._mark(found)
         name = name_of(function)
         if name is not None:
-            found.function = self._telling(name, found.function)  # type: ignore[assignment]
+            told = Told(name, tuple(inspect.signature(function).parameters))
+            found.function = self._telling(told, found.function)  # type: ignore[assignment]
         return found
 
     def _mark(self, found: Rewritten) -> None:
         del self.by_code[found.function.__code__]
-        tree = _Marker(found.names.filename, found.tree.name, self.marks).visit(copy.deepcopy(found.tree))
+        tree = _Marker(found.names.filename, found.tree.name, self.marks).visit(instrument.copied(found.tree))
         start = instrument.entry(found.names, found.kinds)
         found.function = instrument.compile_function(tree, start, found.names.filename, found.names.namespace)
         found.function.__lastput_original__ = found.original  # type: ignore[attr-defined]
         self.by_code[found.function.__code__] = found
 
-    def _telling(self, name: str, function: Function) -> Function:
-        enter, leave = (name, "enter") in self.observable, (name, "return") in self.observable
+    def _telling(self, told: Told, function: Function) -> Function:
+        enter, leave = (told.name, "enter") in self.observable, (told.name, "return") in self.observable
         if leave:
-            return _telling_return(name, function, enter)
-        return _telling_entry(name, function) if enter else function
+            return _telling_return(told, function, enter)
+        return _telling_entry(told, function) if enter else function
 
 
 class _Marker(ast.NodeTransformer):
@@ -102,22 +112,22 @@ class _Marker(ast.NodeTransformer):
         return ast.fix_missing_locations(ast.copy_location(ast.Expr(call), statement))
 
 
-def _telling_entry(name: str, function: Function) -> Function:
+def _telling_entry(entry: Told, function: Function) -> Function:
     @functools.wraps(function)
     def told(*args: Any) -> Any:
-        _tell(name, "enter", args, None)
+        _tell(entry, "enter", args, None)
         return function(*args)
 
     return told
 
 
-def _telling_return(name: str, function: Function, enter: bool) -> Function:
+def _telling_return(entry: Told, function: Function, enter: bool) -> Function:
     @functools.wraps(function)
     def told(*args: Any) -> Any:
         if enter:
-            _tell(name, "enter", args, None)
+            _tell(entry, "enter", args, None)
         result = function(*args)
-        _tell(name, "return", args, result)
+        _tell(entry, "return", args, result)
         return result
 
     return told
@@ -127,5 +137,5 @@ def _code(make: Callable[[], Function]) -> CodeType:
     return make().__code__
 
 
-RETURN_CODE = _code(lambda: _telling_return("", lambda: None, False))
+RETURN_CODE = _code(lambda: _telling_return(Told("", ()), lambda: None, False))
 """The code that waits for a function to return: its `args` are part of where a thread stands."""

@@ -25,6 +25,12 @@ class Moment:
     args: tuple[Any, ...]
     result: Any
     run: Any
+    parameters: tuple[str, ...] = ()
+    """What the model's function calls its arguments."""
+
+    def argument(self, name: str) -> Any:
+        """The argument that the model's function calls `name`. ValueError if there is none."""
+        return self.args[self.parameters.index(name)]
 
 
 @dataclass(frozen=True)

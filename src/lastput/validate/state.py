@@ -130,7 +130,7 @@ class Walker:
         assert place is not None
         wrong: list[Disagreement] = []
         looked: frozenset[int] = frozenset()
-        moment = Moment(emission.args, emission.result, self.run)
+        moment = Moment(emission.args, emission.result, self.run, emission.parameters)
         for check in self.order.seen[place].checks:
             read = check.read
             found, numbers = self.run.ask(thread, lambda read=read: read(moment))  # type: ignore[misc]

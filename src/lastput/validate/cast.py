@@ -1,0 +1,256 @@
+"""From a recording to what the model must explain: for each VM a stage, and the events that must be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from lastput.ftrace.recording import Recording
+from lastput.lang.errors import UsageError
+from lastput.validate.beginning import first_told
+from lastput.validate.files import share
+from lastput.validate.guest import Guest, guest
+from lastput.validate.ignored import ELSEWHERE
+from lastput.validate.lives import BY_KVM, Life, lives
+from lastput.validate.reading import Facts, Made, Reader, Script
+from lastput.validate.script import Call, Role, Stage
+from lastput.validate.sights import Sight, of_tasks, sights
+from lastput.validate.tasks import Task, of_kernel, owners, tasks
+
+
+@dataclass
+class Cast:
+    """One VM's life in a recording."""
+
+    life: Life
+    stage: Stage
+    guest: Guest
+    scripts: list[Script]
+    """Of each role, what its task was seen to do."""
+    seen: list[tuple[int, Sight]]
+    """What must occur in the model, in the order of the recording: number of the role, and the sight."""
+    ignored: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Events that the model need not explain: how many, by reason and name."""
+
+
+def casts(recording: Recording) -> list[Cast]:
+    """One for each VM. UsageError if the recording cannot be cast."""
+    found = sights(recording.events)
+    known = tasks(recording.events)
+    made = lives(found)
+    if len(made) > 1 and any(life.kvm is None for life in made):
+        raise UsageError(
+            f"{recording.path}: {len(made)} VMs, and no probe tells them apart: record kprobes with arguments"
+        )
+    return [_cast(recording, life, made, found, known) for life in made]
+
+
+def version(recording: Recording) -> str:
+    """The model's version for a recording. UsageError if there is none for its kernel."""
+    kernel = recording.kernel or ""
+    for known in ("6.12", "6.1"):
+        if kernel == known or kernel.startswith((f"{known}.", f"{known}-")):
+            return known
+    raise UsageError(f"{recording.path}: no model of Linux {kernel or '?'}: use --kernel 6.1 or 6.12")
+
+
+def _cast(
+    recording: Recording, life: Life, made: Sequence[Life], found: Sequence[Sight], known: dict[int, Task]
+) -> Cast:
+    of_life = _of_life(life, made, found)
+    facts = _facts(life, known, of_life)
+    begin = _begin(life, facts, known)
+    read = {
+        pid: Reader(known[pid], list(_mine(own, life, begin, len(made) == 1)), facts).read()
+        for pid, own in of_tasks(of_life).items()
+    }
+    stage, scripts = _stage(life, facts, read, known)
+    stage.version = version(recording)  # type: ignore[assignment]
+    cast = Cast(life, stage, facts.guest, scripts, [])
+    for number, script in enumerate(scripts):
+        cast.seen.extend((number, sight) for sight in script.seen)
+    cast.seen.sort(key=lambda pair: pair[1].number)
+    _count_ignored(cast, read, scripts)
+    return cast
+
+
+# -- which sights belong to the life -----------------------------------------------------------------
+
+
+def _of_life(life: Life, made: Sequence[Life], found: Sequence[Sight]) -> list[Sight]:
+    """All sights of a recording of one VM; else those from the end of the life before, if that had the same
+    addresses, to the return of kvm_destroy_vm."""
+    if len(made) == 1:
+        return list(found)
+    same = [m for m in made if m is not life and (m.kvm == life.kvm or m.mm == life.mm)]
+    begin = max((m.last for m in same if m.last < life.first), default=-1)
+    ends = (
+        s.number for s in found if s.name == "kvm_destroy_vm" and s.kind == "return" and s.number > life.last
+    )
+    end = (
+        next(ends, 1 << 62)
+        if life.destroyed
+        else min((m.first for m in same if m.first > life.last), default=1 << 62)
+    )
+    return [s for s in found if begin < s.number <= end]
+
+
+def _begin(life: Life, facts: Facts, known: dict[int, Task]) -> int:
+    """Number of the event with which the life begins: the VM's creation, or else its owner's."""
+    if facts.creates is not None:
+        return facts.creates
+    forked = [known[pid].forked for pid in facts.owner]
+    numbers = [n for n in forked if n is not None and n < life.first]
+    return min(numbers, default=-1)
+
+
+def _mine(own: Sequence[Sight], life: Life, begin: int, alone: bool) -> Iterator[Sight]:
+    """Of one task's sights those that are about this VM: by their arguments, or else by what came before.
+
+    `alone`: the recording has no other VM.
+    """
+    mine = alone
+    entered: dict[str, bool] = {}
+    for sight in own:
+        if sight.number < begin:
+            continue
+        if sight.kind == "enter" and _addressed(sight):
+            mine = sight.number in life.numbers or life.kvm is None
+        elif sight.kind == "return" and sight.name in entered:
+            mine = entered.pop(sight.name)
+        if sight.kind == "enter":
+            entered[sight.name] = mine
+        if mine or sight.kind in ("tracepoint", "marker") or sight.arg("mm") is not None:
+            yield sight
+
+
+def _addressed(sight: Sight) -> bool:
+    return sight.arg("kvm") is not None or sight.arg("mn") is not None
+
+
+# -- what is known of the VM ---------------------------------------------------------------------------
+
+
+def _facts(life: Life, known: dict[int, Task], of_life: Sequence[Sight]) -> Facts:
+    vcpu_of: dict[int, int] = {}
+    certain: set[int] = set()
+    destroyed = 0
+    for sight in of_life:
+        if sight.kind != "enter":
+            continue
+        if sight.name == "kvm_handle_guest_abort" and sight.arg("kvm") in (None, life.kvm):
+            certain.add(sight.pid)
+            vcpu = sight.arg("vcpu")
+            if vcpu is not None:
+                vcpu_of.setdefault(vcpu, len(vcpu_of))
+        elif life.created and sight.number == life.first:
+            certain.add(sight.pid)
+        elif sight.name == "kvm_arch_vcpu_destroy":
+            destroyed += 1
+    members = owners(known, of_life, life.mm, certain)
+    runs = {s.pid for s in of_life if s.name in ("kvm_entry", "kvm_arch_vcpu_ioctl_run")} & members
+    vcpus = destroyed or max(len(vcpu_of), min(len(runs), 4), 1)
+    return Facts(
+        mm=life.mm,
+        owner=members,
+        guest=_guest(life, of_life),
+        vcpu_of=vcpu_of,
+        creates=life.first if life.created else None,
+        vcpus=vcpus,
+    )
+
+
+def _guest(life: Life, found: Sequence[Sight]) -> Guest:
+    ranges: set[tuple[int, int]] = set()
+    pairs: list[tuple[int, int, int, int]] = []
+    asked: dict[int, tuple[int, int]] = {}
+    fault: dict[int, int] = {}
+    """Of each task, the guest page of its last fault."""
+    for sight in found:
+        if sight.name == "kvm_guest_fault":
+            fault[sight.pid] = (sight.arg("ipa") or 0) >> 12
+        kvm, start, end = sight.arg("kvm"), sight.arg("start"), sight.arg("end")
+        if sight.kind == "enter" and sight.arg("mn") is not None and start is not None and end is not None:
+            asked[sight.pid] = start, end
+        elif sight.kind == "enter" and sight.name in BY_KVM and kvm == life.kvm and start is not None:
+            end = start + 1 if end is None else end
+            ranges.add((start, end))
+            if sight.pid in asked:
+                pairs.append((*asked.pop(sight.pid), start, end))
+        if sight.kind == "enter" and sight.name == "__gfn_to_pfn_memslot":
+            # Only a fault on memory comes here; one on MMIO finds no slot before.
+            gfn = sight.arg("gfn")
+            gfn = fault.get(sight.pid) if gfn is None else gfn
+            if gfn is not None:
+                ranges.add((gfn, gfn + 1))
+    return guest(ranges, pairs)
+
+
+# -- the stage -------------------------------------------------------------------------------------------
+
+
+def _stage(
+    life: Life, facts: Facts, read: dict[int, Script], known: dict[int, Task]
+) -> tuple[Stage, list[Script]]:
+    part = _taking_part(life, facts, read, known)
+    scripts = [read.get(pid, Script(known[pid])) for pid in part]
+    number = {pid: i for i, pid in enumerate(part)}
+    stage = Stage("6.1", pages=facts.guest.pages, vcpus=facts.vcpus, created=not life.created)
+    if stage.created:
+        stage.mapped, stage.seq = first_told(scripts, facts.guest)
+    begin = _begin(life, facts, known)
+    tables: dict[int | None, int] = {}
+    for pid, script in zip(part, scripts, strict=True):
+        task = known[pid]
+        forked = task.forked is not None and task.forked > begin and task.parent in number
+        kthread = of_kernel(task)
+        table = None if kthread or forked else tables.setdefault(task.tgid, len(tables))
+        stage.roles.append(
+            Role(task.name, mm=pid in facts.owner and not forked, table=table, kthread=kthread, forked=forked)
+        )
+        if kthread and task.name.startswith("kworker/"):
+            script.calls = [Made(0, Call("delayed_fput"))]
+    share(stage, scripts, number, facts, known)
+    return stage, scripts
+
+
+def _taking_part(life: Life, facts: Facts, read: dict[int, Script], known: dict[int, Task]) -> list[int]:
+    """pids of the tasks that have to do with the VM: its owner's, those that called something of it, and whom
+    these forked while it lived."""
+    begin = _begin(life, facts, known)
+    end = life.last if life.destroyed else 1 << 62
+    acts = {
+        pid for pid, script in read.items() if any(m.call.name not in ("exit", "fork") for m in script.calls)
+    }
+    # Who destroys the VM takes part, also where it calls nothing: a worker that puts files.
+    acts |= {pid for pid, script in read.items() if any(s.number in life.numbers for s in script.seen)}
+    part = {pid for pid in acts | facts.owner if pid in known and pid != 0}
+    while True:
+        born = {
+            task.pid
+            for task in known.values()
+            if task.parent in part
+            and task.pid not in part
+            and task.forked is not None
+            and begin < task.forked < end
+        }
+        if not born:
+            break
+        part |= born
+    return sorted(part, key=lambda pid: (pid not in facts.owner, pid))
+
+
+def _count_ignored(cast: Cast, read: dict[int, Script], scripts: Sequence[Script]) -> None:
+    taking = {script.task.pid for script in scripts}
+    for pid, script in read.items():
+        for reason, names in script.ignored.items():
+            for name, count in names.items():
+                _add(cast.ignored, reason, name, count)
+        if pid not in taking:
+            for sight in script.seen:
+                _add(cast.ignored, ELSEWHERE, sight.name, sight.events)
+
+
+def _add(counts: dict[str, dict[str, int]], reason: str, name: str, count: int) -> None:
+    names = counts.setdefault(reason, {})
+    names[name] = names.get(name, 0) + count

@@ -1,0 +1,146 @@
+"""Whether a recording is a behaviour of the model: the whole way from a file to a verdict."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from lastput.ftrace.recording import Recording
+from lastput.lang.world import World
+from lastput.simulate.program import Function, Program
+from lastput.validate.cast import Cast, casts
+from lastput.validate.checks import checks
+from lastput.validate.follow import follow
+from lastput.validate.ignored import NOT_MODELLED, REASONS
+from lastput.validate.names import name_of
+from lastput.validate.outcome import Accepted, Refused, Undecided
+from lastput.validate.seen import Observable, Seen
+from lastput.validate.stage import build
+
+Word = Literal["accepted", "refused", "undecided", "vacuous"]
+
+OF_INTEREST = ("kvm_", "__mmu_notifier_", "mmu_notifier_")
+"""Beginnings of the names of functions that the model is about. Tasks that exit are not, by themselves."""
+
+EARLY = ("kvm_vcpu_ioctl", "kvm_arch_vcpu_ioctl_run")
+"""Functions that the model leaves early: what the guest does meanwhile are calls of their own."""
+
+MOST_STEPS = 3_000_000
+SECONDS = 120.0
+
+
+@dataclass
+class Tried:
+    """One VM of a recording, held against the model."""
+
+    cast: Cast
+    seen: tuple[Seen, ...]
+    outcome: Accepted | Refused | Undecided
+    ignored: dict[str, dict[str, int]]
+    """Events that the model need not explain: how many, by reason and function."""
+
+    @property
+    def word(self) -> Word:
+        """The verdict. A recording of which nothing of interest was matched says nothing about the model."""
+        if isinstance(self.outcome, Refused):
+            return "refused"
+        if isinstance(self.outcome, Undecided):
+            return "undecided"
+        return "accepted" if self.interesting else "vacuous"
+
+    @property
+    def interesting(self) -> int:
+        """How many matched events are of functions that the model is about."""
+        return sum(n for (name, _), n in self.matched.items() if name.startswith(OF_INTEREST))
+
+    @property
+    def matched(self) -> Counter[tuple[str, Literal["enter", "return"]]]:
+        """How many events of each kind were found; of a refused recording, before the one that was not."""
+        if isinstance(self.outcome, Accepted):
+            return self.outcome.counts
+        return Counter((s.function, s.at) for s in self.seen[: self.outcome.position])
+
+
+@dataclass
+class Validation:
+    """A recording, held against the model."""
+
+    recording: Recording
+    tried: list[Tried] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def word(self) -> Word:
+        """The worst verdict of any VM; vacuous if there is none."""
+        words = {tried.word for tried in self.tried}
+        order: tuple[Word, ...] = ("refused", "undecided", "accepted")
+        return next((word for word in order if word in words), "vacuous")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to validate."""
+
+    seconds: float = SECONDS
+    """Time for each VM; beyond it the verdict is `undecided`."""
+    most_steps: int = MOST_STEPS
+    """Steps of the model for each VM; the same."""
+    slack: int = 0
+    """Events of different CPUs whose time stamps are less than this apart, in ns, may be in either order."""
+    kernel: str | None = None
+    """Version of the kernel, for recordings beside which nothing tells it."""
+
+
+def validate(recording: Recording, plan: Plan | None = None) -> Validation:
+    """Hold each VM's life in `recording` against the model of its kernel's version.
+
+    UsageError if the recording cannot be cast: of another kernel, or of several VMs that no probe tells
+    apart.
+    """
+    began = time.perf_counter()
+    plan = plan or Plan()
+    if plan.kernel is not None and recording.kernel is None:
+        recording = replace(recording, kernel=plan.kernel)
+    made = Validation(recording)
+    for cast in casts(recording):
+        made.tried.append(_try(recording, cast, plan))
+    made.seconds = time.perf_counter() - began
+    return made
+
+
+def _try(recording: Recording, cast: Cast, plan: Plan) -> Tried:
+    world = build(cast.stage)
+    functions = functions_of(world)
+    observable = _observable(recording, functions)
+    ignored = {reason: dict(names) for reason, names in cast.ignored.items()}
+    seen = []
+    for role, sight in cast.seen:
+        at: Literal["enter", "return"] = "enter" if sight.kind == "enter" else "return"
+        if (sight.name, at) in observable:
+            found = checks(sight, cast.guest)
+            seen.append(Seen(sight.number, sight.time, sight.cpu, role, sight.name, at, found))
+        else:
+            names = ignored.setdefault(NOT_MODELLED, {})
+            names[sight.name] = names.get(sight.name, 0) + sight.events
+    outcome = follow(
+        world, seen, observable, most_steps=plan.most_steps, seconds=plan.seconds, slack=plan.slack
+    )
+    return Tried(cast, tuple(seen), outcome, ignored)
+
+
+def _observable(recording: Recording, functions: Mapping[str, Function]) -> Observable:
+    """What the recording would show, of the functions that the model has and does not leave out."""
+    return frozenset(
+        (name, at)
+        for name, at in recording.observable
+        if name in functions and name not in REASONS and not (at == "return" and name in EARLY)
+    )
+
+
+def functions_of(world: World) -> dict[str, Function]:
+    """The functions of the model that threads can reach, by the kernel's name."""
+    named = ((name_of(function), function) for function in Program(world).by_original)
+    return {name: function for name, function in named if name is not None}
