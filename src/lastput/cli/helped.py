@@ -75,6 +75,11 @@ EXAMPLES = {
         ("capture --to run2 --experiments 'c8*' --kernel 6.12 --seed 5", ""),
         ("get tools", "without root"),
     ),
+    "validate": (
+        ("run1/a1.trace.txt", "one trace"),
+        ("run1", "all of a capture"),
+        ("trace.dat --kernel 6.12", ""),
+    ),
     "import": (
         ("promela peterson.pml", "what is understood of it"),
         ("promela peterson.pml --check", "every interleaving"),

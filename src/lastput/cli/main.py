@@ -143,6 +143,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     _add_claims(commands)
     _add_corpus(commands)
     _add_lab(commands)
+    _add_validate(commands)
     _add_import(commands)
     _add_new(commands)
     _add_completion(commands)
@@ -379,6 +380,34 @@ def _add_corpus(commands: argparse._SubParsersAction[Parser]) -> None:
     corpus.add_argument("entries", metavar="ENTRY", nargs="*", help="number or commit; default: all")
     corpus.add_argument("--larger", action="store_true", help="under larger bounds, too")
     _add_experiments(corpus)
+
+
+def _add_validate(commands: argparse._SubParsersAction[Parser]) -> None:
+    text = (
+        "Decide whether traces of real kernels are behaviours of the model of their version. Exit status: 0 "
+        "accepted, 1 refused, 3 undecided, or vacuous (nothing of interest was matched)."
+    )
+    validate = commands.add_parser(
+        "validate",
+        help="hold a recorded trace against the model",
+        description=text,
+        allow_abbrev=False,
+    )
+    validate.add_argument(
+        "trace",
+        metavar="TRACE",
+        nargs="+",
+        help="a trace of ftrace (text, .gz, .xz, trace.dat), a folder of traces, or an archive of one",
+    )
+    validate.add_argument(
+        "--kernel", metavar="VERSION", help="6.1 or 6.12, where nothing beside the trace tells"
+    )
+    validate.add_argument("--timeout", metavar="SECONDS", help="time for each VM (default: 120)")
+    validate.add_argument(
+        "--slack", metavar="NS", default="0", help="events of two CPUs this close may be in either order"
+    )
+    validate.add_argument("--jobs", metavar="N", help="traces at a time (default: one for each CPU)")
+    validate.add_argument("--full", action="store_true", help="show everything: all calls, counts and places")
 
 
 def _add_lab(commands: argparse._SubParsersAction[Parser]) -> None:
