@@ -20,7 +20,8 @@ from lastput.compiler.compile import Compiled
 from lastput.engine.hunt.attempt import DEFAULT_DEPTH, STRATEGIES, Attempt, Odds, Wish
 from lastput.engine.hunt.found import Deadline
 from lastput.engine.hunt.shorten import shorten
-from lastput.engine.search import _Interrupt, prepare
+from lastput.engine.interrupt import Interrupt
+from lastput.engine.search import prepare
 from lastput.evidence.coverage import coverage
 from lastput.evidence.remembered import remember
 from lastput.evidence.trace import unreachable
@@ -90,7 +91,7 @@ def hunt(
         max_states=max_states or MAX_STATES,
         max_memory=max_memory,
     )
-    with _Interrupt() as interrupt:
+    with Interrupt() as interrupt:
         attempts = _attempts(native, strategies, wish, timeout, interrupt, told or (lambda text: None))
         hunting = time.perf_counter() - began - compiling
         result = _result(world, native, attempts, wish, Deadline(None, interrupt))
@@ -136,7 +137,7 @@ def _attempts(
     strategies: Sequence[str],
     wish: Wish,
     timeout: float | None,
-    interrupt: _Interrupt,
+    interrupt: Interrupt,
     told: Callable[[str], None],
 ) -> list[Attempt]:
     """Strategy after strategy, until one settles it; each gets an equal share of the time that is left."""

@@ -124,7 +124,7 @@ def test_workers_that_are_lost_again_and_again(cluster: Cluster, monkeypatch: py
         raise Lost("worker 3 of 3")
 
     monkeypatch.setattr(Actors, "pass_on", die)
-    monkeypatch.setattr("lastput.engine.search._LOSSES", 1)
+    monkeypatch.setattr("lastput.engine.keeping.LOSSES", 1)
     with pytest.raises(Lost, match="worker 3 of 3"):
         search(portable(grid, 6), cluster=cluster, spread=1)
 

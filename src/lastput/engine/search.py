@@ -19,26 +19,27 @@ are several shards; what is above it is not counted.
 
 from __future__ import annotations
 
-import signal
+import contextlib
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import numpy as np
 
-from lastput.engine import approximate, checkpoint, routing, stores
-from lastput.engine.checkpoint import Damaged, Keep, Manifest
+from lastput.engine import approximate, routing, stores
+from lastput.engine.checkpoint import Keep, Manifest
 from lastput.engine.disk import DiskError
 from lastput.engine.estimate import forecast
+from lastput.engine.interrupt import Interrupt
+from lastput.engine.keeping import Keeper
 from lastput.engine.memory import available
 from lastput.engine.model import NativeModel
 from lastput.engine.native import shape_of
 from lastput.engine.outcome import Limits, Outcome, Progress, Stop, Violation
-from lastput.engine.shard import Evidence, Shard, Tally
+from lastput.engine.shard import Shard, Tally
 from lastput.engine.shortest import shortest
 from lastput.engine.team import Elsewhere, Lost, Team, Threads, move
 
@@ -52,8 +53,6 @@ _LONG_ROUND = 1 << 20
 """The same, where there are no others: after it a checkpoint may be written."""
 _PROGRESS_SECONDS = 0.2
 _ENDED = ("complete", "violation")
-_LOSSES = 3
-"""How often workers may be lost without a checkpoint in between."""
 
 
 def search(
@@ -94,7 +93,7 @@ def search(
             raise ValueError("an approximate search ends at the first violation")
         cores, cluster = 1, None
     prepare(model.words, store)
-    with _Interrupt() as interrupt:
+    with Interrupt() as interrupt:
         shards = cluster.size if cluster else cores
         how = _How(keep_going, progress, batch, shards, spread, store, cluster, disk, keep)
         return _Search(model, limits or Limits(), how, interrupt).run()
@@ -106,32 +105,6 @@ def prepare(words: int, store: str = "auto") -> None:
     state, boxes, filled = np.zeros(words, np.uint64), np.zeros(words, np.uint64), np.zeros(1, np.int64)
     routing.distil(state, 1, np.zeros(16 * words, np.uint64), 4, shape_of(words))
     routing.deal(state, 1, shape_of(words), 1, boxes, 1, filled)
-
-
-class _Interrupt:
-    """Turns the first Ctrl-C into a flag, so that it never cuts a batch; the second one raises.
-
-    Only where Python's own handler is in place, and in the main thread: elsewhere it is not ours."""
-
-    def __init__(self) -> None:
-        self.seen = False
-        self._ours = False
-
-    def __enter__(self) -> _Interrupt:
-        main = threading.current_thread() is threading.main_thread()
-        if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._handle)
-            self._ours = True
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._ours:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def _handle(self, _number: int, _frame: FrameType | None) -> None:
-        if self.seen:
-            raise KeyboardInterrupt
-        self.seen = True
 
 
 @dataclass
@@ -150,7 +123,7 @@ class _How:
 
 
 class _Search:
-    def __init__(self, model: NativeModel, limits: Limits, how: _How, interrupt: _Interrupt) -> None:
+    def __init__(self, model: NativeModel, limits: Limits, how: _How, interrupt: Interrupt) -> None:
         self.model, self.limits, self.how, self.interrupt = model, limits, how, interrupt
         self.budget = limits.max_memory if limits.max_memory is not None else available() * 8 // 10
         if limits.max_memory is None and how.store in approximate.KINDS:
@@ -160,13 +133,9 @@ class _Search:
         """The schedule of a violation is being rebuilt, for which there is no timeout."""
         self.peak = 0
         self.caller = threading.get_ident()
-        self.place = how.keep or _of_cluster(how.cluster)
-        self.kept: Manifest | None = None
-        self.unkept = ""
-        self.before, self.resumed = 0.0, 0
-        self.losses = 0
-        self.generation = checkpoint.latest(self.place.directory) if self.place else 0
-        """Number of the last checkpoint, of an earlier run perhaps: no file of one is written over."""
+        self.keeper = Keeper(model.digest, how.keep, how.cluster)
+        self.before = 0.0
+        """Seconds that earlier runs searched."""
         self.crowded = False
         """All shards together need more memory than there is."""
         self._from_the_beginning()
@@ -176,7 +145,6 @@ class _Search:
         self.levels: list[int] = []
         self.violated_level: int | None = None
         self.tallies: list[Tally] = []
-        self.evidence: list[Evidence] | None = None
         self.team.one(0, "plant", self.model.initial)
         self.team.each("settle")
 
@@ -195,16 +163,19 @@ class _Search:
 
     def run(self) -> Outcome:
         self.start = time.monotonic()
+        outcome = None
         try:
             self._resume()
-            self.start = self.reported = self.saved = time.monotonic()
-            while True:
+            self.start = self.reported = time.monotonic()
+            while outcome is None:
                 try:
-                    return self._run()
+                    outcome = self._run()
                 except Lost as lost:
                     self._recover(lost)
+            return outcome
         finally:
             self.team.close()
+            self.keeper.close(decided=outcome is not None and outcome.stop in _ENDED)
 
     def _run(self) -> Outcome:
         violation = None
@@ -214,36 +185,77 @@ class _Search:
                 violation = self._shortest()
         except KeyboardInterrupt:
             stop = "interrupt"
+            if self.rebuilding:
+                with contextlib.suppress(KeyboardInterrupt):
+                    self._keep()
         except DiskError:
             stop = "disk"
         except OSError:  # from `reserve`: address space is limited more tightly than memory
             stop = "max-memory"
-        if stop in _ENDED and self.how.keep is not None:
-            checkpoint.clear(self.how.keep.directory)
         return self._outcome(stop, violation)
+
+    def _resume(self) -> None:
+        """Go on from the checkpoint of an earlier run, if that is wanted."""
+        kept = self.keeper.found(self.how.shards)
+        if kept is not None:
+            self.before = kept.seconds
+            self._go_on(kept)
+
+    def _recover(self, lost: Lost) -> None:
+        """Go on from the last checkpoint, with new shards. Raises the loss when there were too many."""
+        kept = self.keeper.after(lost)
+        self.rebuilding = False
+        if kept is not None:
+            self._go_on(kept)
+        else:
+            self.team.close()
+            self._from_the_beginning()
+
+    def _go_on(self, kept: Manifest) -> None:
+        """Be where the search was that wrote a checkpoint, with new shards."""
+        self.team.close()
+        self.team = Threads([self._shard(0, 1)]) if kept.shards == 1 else self._team()
+        self.keeper.load(self.team, kept)
+        self.levels, self.violated_level = list(kept.levels), kept.violated_level
+        self.tallies = self.team.tallies()
+
+    def _keep(self) -> None:
+        """Write a checkpoint, if this is a moment to go on from."""
+        self.keeper.write(self.team, self.levels, self.violated_level, self._seconds())
+
+    def _keep_now_and_then(self) -> None:
+        if self.keeper.due():
+            self._keep()
+
+    def _seconds(self) -> float:
+        """Of search, those of earlier runs included."""
+        return self.before + time.monotonic() - self.start
 
     # -- forward -------------------------------------------------------------------------------
 
     def _levels(self) -> Stop:
         """Expand level after level, until there is a reason to stop."""
-        while True:
+        while not self._violated():
             if not self._begin():
                 return "approximate" if self.how.store in approximate.KINDS else "complete"
             stop = self._level()
             broken = any(tally.violating for tally in self.tallies)
-            if stop and not (stop == "timeout" and broken):
-                self._keep(now=True)
-                return stop
-            if self.violated_level is None and broken:
+            if broken and self.violated_level is None and stop != "interrupt":
                 self.violated_level = len(self.levels) - 1
-            if stop and self.how.keep_going:
+            if self._violated():
+                break
+            if stop:
+                self._keep()
                 return stop
-            if self.violated_level is not None and not self.how.keep_going:
-                return "violation"
             if self._full():
                 return self._why_full()
             self._spread()
-            self._keep()
+            self._keep_now_and_then()
+        return "violation"
+
+    def _violated(self) -> bool:
+        """Whether the search is over because a rule is broken."""
+        return self.violated_level is not None and not self.how.keep_going
 
     def _begin(self) -> bool:
         """Begin the next level, if who wrote the checkpoint did not; false if there is none."""
@@ -265,7 +277,7 @@ class _Search:
             if not any(tally.left for tally in self.tallies):
                 self.tallies = self.team.each("settle")
                 return None
-            self._keep()
+            self._keep_now_and_then()
 
     def _spread(self) -> None:
         """Divide the states among as many shards as there are cores, if the next level is worth it."""
@@ -297,73 +309,6 @@ class _Search:
             batch=self.how.batch,
             store=self.how.store,
         )
-
-    # -- losses --------------------------------------------------------------------------------
-
-    def _keep(self, *, now: bool = False) -> None:
-        """Write a checkpoint, if it is time to, or `now`. If that fails, the one before is still there."""
-        place, tallies = self.place, self.team.tallies()
-        if place is None or (not now and time.monotonic() - self.saved < place.every):
-            return
-        if any(tally.full for tally in tallies):
-            return  # states were dropped: nobody may go on from here
-        if any(tally.left for tally in tallies) and any(tally.store == "disk" for tally in tallies):
-            return  # what is gathered for the next level is not known to be new yet
-        manifest = Manifest(
-            model=self.model.digest,
-            generation=self.generation + 1,
-            shards=self.team.size,
-            levels=list(self.levels),
-            violated_level=self.violated_level,
-            seconds=self.before + time.monotonic() - self.start,
-        )
-        try:
-            checkpoint.save(place.directory, self.team, manifest)
-            self.kept, self.losses, self.unkept = manifest, 0, ""
-            self.generation = manifest.generation
-        except OSError as error:
-            self.unkept = f"{error.filename or place.directory}: {error.strerror}"
-            if self.how.cluster is not None:
-                self.how.cluster.say(f"no checkpoint could be written: {self.unkept}")
-        self.saved = time.monotonic()
-
-    def _resume(self) -> None:
-        """Go on from the checkpoint of an earlier run, if that is wanted."""
-        keep = self.how.keep
-        if keep is None or not keep.resume:
-            return
-        manifest = checkpoint.load(keep.directory, self.model.digest)
-        if manifest is None:
-            return
-        if manifest.shards not in (1, self.how.shards):
-            raise Damaged(
-                f"{keep.directory} is of a search on {manifest.shards} cores: use --cores {manifest.shards}"
-            )
-        self.kept, self.before, self.resumed = manifest, manifest.seconds, sum(manifest.levels)
-        self._load(keep.directory, manifest)
-
-    def _load(self, directory: Path, manifest: Manifest) -> None:
-        """Be where the search was that wrote a checkpoint, with new shards."""
-        self.team.close()
-        self.team = Threads([self._shard(0, 1)]) if manifest.shards == 1 else self._team()
-        self.team.each("load", str(directory), manifest.generation)
-        self.levels, self.violated_level = list(manifest.levels), manifest.violated_level
-        self.tallies, self.evidence = [], None
-
-    def _recover(self, lost: Lost) -> None:
-        """Go back to the last checkpoint, with new shards. Raises the loss when there were too many."""
-        cluster, kept = self.how.cluster, self.kept
-        self.losses += 1
-        self.rebuilding = False
-        if cluster is None or self.losses > _LOSSES:
-            raise lost
-        where = f"the checkpoint at level {len(kept.levels)}" if kept else "the beginning"
-        cluster.say(f"{lost} is lost; the search goes on from {where}")
-        if kept is None or self.place is None:
-            self.team.close()
-            self._from_the_beginning()
-        else:
-            self._load(self.place.directory, kept)
 
     def _full(self) -> bool:
         """Whether a state could not be stored, or too many were."""
@@ -420,7 +365,6 @@ class _Search:
         if self.how.store in approximate.KINDS:
             return self._some_violation()
         level = self.violated_level
-        self.evidence = self.team.each("evidence")  # before more is run
         self.stop, self.rebuilding = None, True
         found = self._schedule(level)
         if found.thread is not None and not self._full() and self._violating_state(level + 1):
@@ -431,7 +375,6 @@ class _Search:
 
     def _some_violation(self) -> Violation:
         """A violation of the last level, by a way that the search came."""
-        self.evidence = self.team.each("evidence")
         found: Violation = self.team.one(0, "way")
         return found
 
@@ -455,7 +398,7 @@ class _Search:
 
     def _outcome(self, stop: Stop, violation: Violation | None) -> Outcome:
         model, tallies = self.model, self.team.tallies()
-        evidence = self.team.each("evidence") if self.evidence is None else self.evidence
+        evidence = self.team.each("evidence")
         stored = sum(tally.states for tally in tallies)
         states = min(stored, self.limits.max_states or stored)
         levels = list(self.levels)
@@ -470,7 +413,7 @@ class _Search:
             transitions=sum(e.transitions for e in evidence),
             depth=max(0, len(levels) - 1),
             levels=levels,
-            seconds=self.before + time.monotonic() - self.start,
+            seconds=self._seconds(),
             peak_bytes=max(self.peak, sum(tally.bytes for tally in tallies)),
             coverage=coverage,
             unseen=frozenset(place for place in model.witnesses if not coverage[place]),
@@ -481,10 +424,10 @@ class _Search:
             omission=self.team.one(0, "omission"),
             tables=tuple(n for tally in tallies for n in tally.tables),
             violation=violation,
-            kept=0 if self.kept is None or stop in _ENDED else sum(self.kept.levels),
+            kept=_states(self.keeper.last) if stop not in _ENDED else 0,
             earlier=self.before,
-            resumed=self.resumed,
-            unkept=self.unkept,
+            resumed=_states(self.keeper.begun_from),
+            unkept=self.keeper.trouble,
         )
 
 
@@ -493,6 +436,6 @@ def _kind(kinds: set[str]) -> str:
     return next((kind for kind in ("disk", "compressed") if kind in kinds), min(kinds))
 
 
-def _of_cluster(cluster: Elsewhere | None) -> Keep | None:
-    """Where a cluster keeps what it needs to go on from when a worker is lost."""
-    return None if cluster is None or cluster.directory is None else Keep(cluster.directory, cluster.every)
+def _states(kept: Manifest | None) -> int:
+    """States of all levels that a checkpoint has begun."""
+    return 0 if kept is None else sum(kept.levels)

@@ -127,6 +127,8 @@ class Shard:
         self.full = self.violating = False
         self.saved: list[dict[str, Any]] = []
         """Files that hold the first states."""
+        self.covered: npt.NDArray[np.uint8] | None = None
+        """What ran on the way forward; None until the way back, on which more runs."""
         self.trail: Trail | None = None
 
     # -- the way forward -----------------------------------------------------------------------
@@ -210,9 +212,10 @@ class Shard:
         )
 
     def evidence(self) -> Evidence:
-        """What was seen on the way."""
+        """What was seen on the way forward."""
         counts = {code: int(n) for code, n in enumerate(self.counts) if n}
-        return Evidence(self.transitions, counts, self.expander.coverage.copy())
+        coverage = self.expander.coverage.copy() if self.covered is None else self.covered
+        return Evidence(self.transitions, counts, coverage)
 
     def stop(self) -> str:
         """Why there is no more room."""
@@ -314,6 +317,7 @@ class Shard:
             rows = states[at * self.model.words : (at + n) * self.model.words]
             path = Path(directory) / f"shard-{self.number}-{generation}-{start}.npy"
             self.saved.append(checkpoint.write_rows(path, rows))
+        evidence = self.evidence()
         said = {
             "words": self.model.words,
             "of": self.of,
@@ -321,8 +325,8 @@ class Shard:
             "next": self.next,
             "files": self.saved,
             "transitions": self.transitions,
-            "counts": sorted(self.evidence().counts.items()),
-            "coverage": self.expander.coverage.tobytes().hex(),
+            "counts": sorted(evidence.counts.items()),
+            "coverage": evidence.coverage.tobytes().hex(),
             "violating": self.violating,
         }
         name = f"shard-{self.number}-{generation}.json"
@@ -375,6 +379,8 @@ class Shard:
     def retrace(self, level: int) -> None:
         """Start a trail back from `level`."""
         assert not isinstance(self.store, Approximate)
+        if self.covered is None:
+            self.covered = self.expander.coverage.copy()
         starts = [0, *np.cumsum(self.levels).tolist(), self.store.count]
         self.trail = Trail(
             self.model, self.store, self.expander, starts[: level + 2], self.number, self.of, self.halt
@@ -383,6 +389,7 @@ class Shard:
     def way(self) -> Violation:
         """A schedule into a violation of the level that was expanded last; of an approximate store."""
         assert isinstance(self.store, Approximate)
+        self.covered = self.expander.coverage.copy()
         first = self.end - self.levels[-1]
         return approximate.schedule(self.model, self.store, self.expander, first, self.end, len(self.levels))
 
