@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from lastput.compiler import native
+from lastput.compiler import machine
 from lastput.compiler.compile import Compiled
 from lastput.compiler.portable import Portable
 from lastput.engine.cluster import Cluster, NoCluster
@@ -43,10 +43,10 @@ def ready(compiled: Compiled, cluster: Cluster) -> NativeModel:
     """The model as something that the machines of `cluster` can run, whatever their processors."""
     model = compiled.native
     try:
-        hosts = set(cluster.everywhere(native.host))
+        hosts = set(cluster.everywhere(machine.host))
     except NoCluster as error:
         raise UsageError(f"cluster {error}") from None
-    if hosts <= {native.host()}:
+    if hosts <= {machine.host()}:
         return model
     if compiled.reduce:
         raise UsageError(f"cluster {cluster.address}: its machines differ, so use --reduce none")

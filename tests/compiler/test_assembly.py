@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from lastput.compiler import assembly as ll
-from lastput.compiler import native
+from lastput.compiler import machine
 
 I64, I8 = ll.IntType(64), ll.IntType(8)
 BITS = 1 << 64
@@ -23,7 +23,7 @@ def run(write: Callable[[ll.IRBuilder, ll.Value, ll.Value], None], a: int, b: in
     module = ll.Module("test")
     function = ll.Function(module, ll.FunctionType(I64, [I64, I64]), "f")
     write(ll.IRBuilder(function.append_basic_block("entry")), *function.args)
-    code = native.Loaded(native.compile_object(str(module), thorough=thorough))
+    code = machine.Loaded(machine.compile_object(str(module), thorough=thorough))
     kind = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
     return int(kind(code.address("f"))(a, b))
 

@@ -38,7 +38,7 @@ def test_levels_are_what_sets_say(words: int, budget: int, tmp_path: Path) -> No
         for part in np.array_split(rows, 7):
             assert store.add(part.reshape(-1), len(part))
         first = store.count
-        assert store.settle()
+        assert store.append_level()
         new = as_set(rows) - known
         assert stored(store, first, store.count - first) == sorted(new)
         known |= new
@@ -52,7 +52,7 @@ def test_much_more_than_memory_is_merged_in_parts(tmp_path: Path) -> None:
     rows = random_rows(rng, 100_000, 2, 250)  # 62,500 pairs, most of them more than once
     store.add(rows.reshape(-1), len(rows))
     assert len(list(tmp_path.glob("*/run-*"))) > 1
-    store.settle()
+    store.append_level()
     assert stored(store, 0, store.count) == sorted(as_set(rows))
     assert not list(tmp_path.glob("*/run-*"))
 
@@ -64,7 +64,7 @@ def test_find(words: int, tmp_path: Path) -> None:
     for _ in range(4):
         rows = random_rows(rng, 2000, words, 100)
         store.add(rows.reshape(-1), len(rows))
-        store.settle()
+        store.append_level()
     everything = stored(store, 0, store.count)
     wanted = random_rows(rng, 500, words, 120)
     found = np.zeros(500, np.int64)
@@ -78,24 +78,24 @@ def test_find(words: int, tmp_path: Path) -> None:
 def test_no_more_than_max_states(tmp_path: Path) -> None:
     store = DiskStore(1, LEAST, tmp_path, max_states=10)
     store.add(np.arange(8, dtype=np.uint64), 8)
-    assert store.settle()
+    assert store.append_level()
     store.add(np.arange(5, 15, dtype=np.uint64), 10)
-    assert not store.settle()
+    assert not store.append_level()
     assert (store.count, store.stop) == (10, "max-states")
 
 
 def test_exactly_max_states_is_not_too_many(tmp_path: Path) -> None:
     store = DiskStore(1, LEAST, tmp_path, max_states=10)
     store.add(np.arange(10, dtype=np.uint64), 10)
-    assert store.settle()
+    assert store.append_level()
     store.add(np.arange(10, dtype=np.uint64), 10)
-    assert store.settle()
+    assert store.append_level()
 
 
 def test_the_folder_goes_with_the_store(tmp_path: Path) -> None:
     store = DiskStore(1, LEAST, tmp_path)
     store.add(np.arange(10, dtype=np.uint64), 10)
-    store.settle()
+    store.append_level()
     assert list(tmp_path.iterdir())
     del store
     assert not list(tmp_path.iterdir())

@@ -98,7 +98,7 @@ def run_all(
             found.stopped = ENDED
         if pictures:
             _draw(found, live, processes)
-    interrupt.settled()
+    interrupt.verdict_known()
     if found.stopped:
         terminal.complain(f"lastput: {found.stopped}. Known so far:")
     found.missing = len({id(run) for run in runs}) - len(found.by_run)

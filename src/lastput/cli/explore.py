@@ -93,7 +93,7 @@ def _page(walk: Walk, port: int, show: bool) -> None:
                 webbrowser.open(server.address)
             server.serve_forever()
         except KeyboardInterrupt:
-            interrupt.settled()
+            interrupt.verdict_known()
             terminal.complain("")
 
 

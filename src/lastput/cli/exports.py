@@ -77,15 +77,15 @@ def _write_states(args: argparse.Namespace, path: Path, scenario: Scenario, resu
         interrupt.again()
         space = _explored(args, path, scenario, result)
         files.write(path, space, violation.schedule if violation else ())
-        interrupt.settled()
+        interrupt.verdict_known()
     except NotExplored as error:
-        interrupt.settled()
+        interrupt.verdict_known()
         terminal.complain(f"{path} was not written: {error}.")
     except MemoryError:
-        interrupt.settled()
+        interrupt.verdict_known()
         terminal.complain(f"Out of memory, so {path} was not written.")
     except KeyboardInterrupt:
-        interrupt.settled()
+        interrupt.verdict_known()
         terminal.complain(f"Interrupted, so {path} was not written.")
     except OSError as error:
         raise UsageError(f"--export {path}: {error.strerror or error}") from None

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         results.append(result)
         if result.reason == "interrupt":
             break
-    interrupt.settled()
+    interrupt.verdict_known()
     check.finish(args, scenario, results, _what_next)
     return exits.OF_VERDICT[worst(results)]
 

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
     with Live() as live:
         answer = check(model, Limits(*limits), keep_going=args.keep_going, progress=live.update, phase=phase)
-    interrupt.settled()
+    interrupt.verdict_known()
     terminal.say(json.dumps(data(answer), indent=2) + "\n" if args.json else report(answer, style))
     return exits.OF_VERDICT[answer.verdict]
 

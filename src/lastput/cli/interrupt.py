@@ -47,12 +47,12 @@ def ignore() -> None:
 
 
 def again() -> None:
-    """After `settled`, let Ctrl-C raise KeyboardInterrupt once more, for work that may take long."""
+    """After `verdict_known`, let Ctrl-C raise KeyboardInterrupt once more, for work that may take long."""
     if _Lost.installed:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def settled() -> None:
+def verdict_known() -> None:
     """The last verdict is known: what is left to print ends as it would have, Ctrl-C or not."""
     if _Lost.installed:
         ignore()

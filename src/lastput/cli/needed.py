@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     trials = _settled(subject, whole.removals, processes, args.fresh)
     rows = [(i + 1, removal, trials[i]) for i, removal in enumerate(whole.removals)]
     drawn = rows if args.html is None else _drawn(subject, rows)
-    interrupt.settled()
+    interrupt.verdict_known()
     _print(args, subject, whole, rows)
     pages.needed(args, subject, whole.result, drawn)
     return exits.INCOMPLETE if any(t.answer == "incomplete" for t in trials) else exits.HOLDS
@@ -125,7 +125,7 @@ def _show(args: argparse.Namespace, subject: Subject, whole: Whole) -> int:
         interrupt.raising()
         ((_, trial),) = settle(subject, [removal], jobs=1, fresh=args.fresh)
     drawn = [] if args.html is None else _drawn(subject, [(number, removal, trial)])
-    interrupt.settled()
+    interrupt.verdict_known()
     if args.json:
         _print(args, subject, whole, [(number, removal, trial)])
     else:

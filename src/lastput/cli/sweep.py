@@ -68,7 +68,7 @@ def _rows(searches: list[Point], done: Iterator[tuple[int, Row]]) -> list[Row | 
             terminal.complain("lastput: interrupted. Known so far:")
         except BrokenProcessPool:
             terminal.complain(f"lastput: {experiments.ENDED}. Known so far:")
-    interrupt.settled()
+    interrupt.verdict_known()
     return rows
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lastput import kept
-from lastput.compiler import native, tree
+from lastput.compiler import machine, tree
 from lastput.compiler.memory_code import Site
 from lastput.compiler.places import Place
 from lastput.lang.world import World
@@ -52,7 +52,7 @@ def entry(world: World, typed: Collection[tree.Function], reduce: frozenset[str]
     base = kept.directory()
     if base is None:
         return None
-    parts = [native.host(), _own_digest(), repr(_shape(world)), *map(tree.show, typed)]
+    parts = [machine.host(), _own_digest(), repr(_shape(world)), *map(tree.show, typed)]
     parts += [repr(edit) for edit in world.edits]
     parts += sorted(reduce)
     try:

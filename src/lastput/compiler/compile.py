@@ -1,7 +1,7 @@
 """The compiler's front door: a world in, a native model out.
 
 function -> typed tree (statements, expressions, calls) -> IR (lower) -> switch points (points)
--> positions and packed layout (steps) -> LLVM (codegen, expand) -> machine code (native)
+-> positions and packed layout (steps) -> LLVM (codegen, expand) -> machine code (machine)
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lastput.checks.kinds import KINDS
-from lastput.compiler import cache, expand, ir, native, steps, tree
+from lastput.compiler import cache, expand, ir, machine, steps, tree
 from lastput.compiler.ir import Flow
 from lastput.compiler.lower import Lowerer
+from lastput.compiler.machine import Loaded
 from lastput.compiler.memory_code import Sites
-from lastput.compiler.native import Loaded
 from lastput.compiler.places import Place, Places
 from lastput.compiler.points import place_points
 from lastput.compiler.portable import portable
@@ -39,7 +39,7 @@ from lastput.lang.options import configuration
 from lastput.lang.world import World
 
 THOROUGH_LIMIT = 100
-"""Models of more switch points are compiled quickly rather than thoroughly: see `native`. Those of a hundred
+"""Models of more switch points are compiled quickly rather than thoroughly: see `machine`. Those of a hundred
 to two hundred that ship have a few thousand states, and would take two seconds to compile thoroughly."""
 
 
@@ -132,7 +132,7 @@ def _make(world: World, typed: Typed, reduce: frozenset[str]) -> cache.Artifact:
         front.driver.symmetry = orbits.find(front.layout, asked, reduce)
     module = str(expand.build_module(front.driver))
     count = sum(len(t.positions) for t in front.layout.threads)
-    code = native.compile_object(module, thorough=count <= THOROUGH_LIMIT)
+    code = machine.compile_object(module, thorough=count <= THOROUGH_LIMIT)
     driver = front.driver
     return cache.Artifact(
         code=code,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from lastput.compiler import native
-from lastput.compiler.native import Loaded
+from lastput.compiler import machine
+from lastput.compiler.machine import Loaded
 from lastput.engine.model import NativeModel
 
 
@@ -23,8 +23,8 @@ class Portable:
 
     def __call__(self) -> NativeModel:
         code = self.code
-        if native.host() != self.host:
-            code = native.compile_object(self.text, thorough=False)
+        if machine.host() != self.host:
+            code = machine.compile_object(self.text, thorough=False)
         loaded = Loaded(code)
         return replace(self.model, expand=loaded.address("expand"), code=loaded, portable=self)
 
@@ -32,4 +32,4 @@ class Portable:
 def portable(model: NativeModel, code: bytes) -> NativeModel:
     """`model`, whose machine code is `code`, able to travel."""
     bare = replace(model, expand=0, code=None, portable=None, canonical=0, mark=0)
-    return replace(model, portable=Portable(bare, code, native.host()))
+    return replace(model, portable=Portable(bare, code, machine.host()))

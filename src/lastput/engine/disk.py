@@ -103,7 +103,7 @@ class DiskStore:
     """A store (see `store`) whose states are in a fresh folder in `directory`; the folder goes with it.
 
     `budget` bytes of memory, at least LEAST, are for gathering and sorting. `count`, `rows` and `find` know
-    the states of a level only after `settle`. DiskError from any method: the disk is full, or failed.
+    the states of a level only after `append_level`. DiskError from any method: the disk is full, or failed.
     """
 
     def __init__(self, words: int, budget: int, directory: Path, *, max_states: int | None = None) -> None:
@@ -173,7 +173,7 @@ class DiskStore:
     # -- a level's successors ------------------------------------------------------------------
 
     def add(self, rows: Flat, n: int) -> bool:
-        """Gather the first n rows. Always true: `settle` tells whether there was room."""
+        """Gather the first n rows. Always true: `append_level` tells whether there was room."""
         for first in range(0, n, self._part):
             part, size = rows[first * self.words :], min(self._part, n - first)
             if not self._gathered.add(part, size):
@@ -195,7 +195,7 @@ class DiskStore:
 
     # -- the end of a level --------------------------------------------------------------------
 
-    def settle(self) -> bool:
+    def append_level(self) -> bool:
         """Append what is new of what was gathered, as a level. False: not all of it, for `max_states`."""
         if not self._runs:
             complete = self._append(self._sorted())

@@ -146,7 +146,7 @@ class _Search:
         self.violated_level: int | None = None
         self.tallies: list[Tally] = []
         self.team.one(0, "plant", self.model.initial)
-        self.team.each("settle")
+        self.team.each("end_level")
 
     def _shard(self, number: int, of: int) -> Shard:
         return Shard(
@@ -275,7 +275,7 @@ class _Search:
                 return self.stop
             self.tallies = self.team.pass_on("expand", "absorb", most)
             if not any(tally.left for tally in self.tallies):
-                self.tallies = self.team.each("settle")
+                self.tallies = self.team.each("end_level")
                 return None
             self._keep_now_and_then()
 

@@ -146,10 +146,10 @@ class Shard:
         elif not self.full:
             self.full = not self._add(self.store, rows, n)
 
-    def settle(self) -> Tally:
+    def end_level(self) -> Tally:
         """The level is over: know which of the states that it led to are new."""
         if isinstance(self.store, DiskStore):
-            self.full |= not self.store.settle()
+            self.full |= not self.store.append_level()
         return self.tally()
 
     def close(self) -> None:
@@ -344,7 +344,7 @@ class Shard:
             raise checkpoint.Damaged(f"{path} is damaged")
         for rows in self._files(Path(directory), said["files"], said["levels"], said["next"]):
             self.plant(rows)
-        self.settle()
+        self.end_level()
         if self.store.count != stored:
             raise checkpoint.Damaged(f"the states of {path} do not fit into memory")
         self.levels, self.saved, self.violating = said["levels"], said["files"], said["violating"]
@@ -369,7 +369,7 @@ class Shard:
                 yield rows[: n * words]
                 rows, at = rows[n * words :], at + n
                 if at == end:
-                    self.settle()
+                    self.end_level()
                     # For a store that moves to disk meanwhile: what is in order up to here.
                     self.levels = levels[: sum(bound <= at for bound in begun)]
                     self.next = self.end = at

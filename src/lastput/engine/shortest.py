@@ -50,7 +50,7 @@ class _Shortest:
         team = self.team
         team.each("retrace", self.level)
         self.by_state = any(team.each("follow", "mark"))
-        team.each("follow", "settle", self.by_state)
+        team.each("follow", "prefer_states", self.by_state)
         for level in range(self.level - 1, -1, -1):
             team.each("follow", "open", level)
             self.check()

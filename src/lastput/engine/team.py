@@ -149,7 +149,7 @@ def move(old: Team, new: Team) -> None:
         for start in range(first, first + size, _MOVED):
             new.deal("plant", shard.parts(start, min(_MOVED, first + size - start), new.size))
         first += size
-        new.each("settle")
+        new.each("end_level")
         if first < shard.store.count:
             new.each("begin")
             new.each("skip")

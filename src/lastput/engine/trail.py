@@ -80,7 +80,7 @@ class Trail:
     def mark(self) -> bool:
         """Give cost to the violating states and steps; whether there is such a state.
 
-        1 marks a violating state, 2 a violating step, until they are settled."""
+        1 marks a violating state, 2 a violating step, until `prefer_states`."""
         everyone = np.iinfo(self.threads.dtype).max
         begin, end = self.starts[-2:]
         for first, n in self._batches(begin, end):
@@ -98,7 +98,7 @@ class Trail:
             self.threads[states[of_state]] = everyone
         return bool((self.costs[begin:end] == 1).any())
 
-    def settle(self, by_state: bool) -> None:
+    def prefer_states(self, by_state: bool) -> None:
         """Violating steps count only if no shard has a violating state."""
         part = self.costs[self.starts[-2] : self.starts[-1]]
         part[part == 2] = 0 if by_state else 1

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from lastput.compiler import native
+from lastput.compiler import machine
 from lastput.engine.model import NativeModel
 from lastput.promela.code import build
 from lastput.promela.fields import Site
@@ -49,7 +49,7 @@ def compile_model(model: Model, assumed: Assumed | None = None, *, thorough: boo
     edges = sum(len(automata[p].edges[s]) for slot in layout.slots for p, s in slot.numbers if s is not None)
     text = str(built.module)
     well = text.count("\n") <= THOROUGH_LIMIT if thorough is None else thorough
-    loaded = native.Loaded(native.compile_object(text, thorough=well))
+    loaded = machine.Loaded(machine.compile_object(text, thorough=well))
     sites = built.sites.all
     made = NativeModel(
         words=layout.words,

@@ -104,13 +104,13 @@ class Liveness:
         context = Context(self._machine, self.program, rewritten, list(self.spec.args))
         walk = Walk()
         self._block(Scope(context, (), walk, True), rewritten.tree.body, AFTER)
-        self._settle(walk, NOTHING)
+        self._fill_in(walk, NOTHING)
 
-    def _settle(self, walk: Walk, after: Live) -> None:
+    def _fill_in(self, walk: Walk, after: Live) -> None:
         """Put what is live after the call in place of its stand-in, everywhere."""
         self.places.update((place, _put(live, after)) for place, live in walk.places.items())
         for inner, then in walk.calls.values():
-            self._settle(inner, _put(then, after))
+            self._fill_in(inner, _put(then, after))
 
     # -- statements: each gives what is live before it ---------------------------------------------
 

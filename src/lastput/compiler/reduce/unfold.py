@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from lastput.compiler.native import Loaded
+from lastput.compiler.machine import Loaded
 from lastput.compiler.reduce.alone_code import LONGEST
 from lastput.engine.model import NativeModel
 
