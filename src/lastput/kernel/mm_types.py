@@ -28,7 +28,7 @@ class Mm:
     scanners: bool = option(False, "ksmd or khugepaged can be at work when the last user goes")
     notify_before: bool = option(True, "invalidate_range_start comes before the change of primary entries")
     v6_order: bool = option(False, "exec and the end of an address space are Linux 6.1's (kernel/v6)")
-    kvm_run: int = option(0, "vcpus whose kvm_run may be mapped, where `v6_order`", low=0, high=64)
+    kvm_run_areas: int = option(0, "vcpus whose kvm_run may be mapped, where `v6_order`", low=0, high=64)
 
 
 @struct
@@ -149,7 +149,7 @@ class mm_struct:
     pte: array[pte_t] = length(lambda: Mm.pages)
     pmd: pte_t
     """The huge entry, if `page` is set: then the entries in `pte` are none."""
-    kvm_run: array[kvm_run_area] = length(lambda: max(1, Mm.kvm_run))
+    kvm_run: array[kvm_run_area] = length(lambda: max(1, Mm.kvm_run_areas))
     exiting: ghost[bool]
     """exit_mmap has begun. Only with `Mm.scanners`."""
     changing: ghost[Annotated[int, upto(lambda: 63 if Mm.v6_order else 7)]]

@@ -45,6 +45,8 @@ class task_struct:
     """Spinlocks held. A ghost: only the task itself reads or writes it."""
     rcu_read_lock_nesting: ghost[Annotated[int, upto(3)]]
     """RCU read sections around the task. A ghost for the same reason."""
+    gup_writable: ghost[bool]
+    """What its last look-up of a page said besides (kernel/v6/memory.py): whether it may be written."""
     non_block_count: ghost[Annotated[int, upto(1)]]
     """Inside of a notifier that must not block (Linux 5.5 and later). A ghost for the same reason."""
 

@@ -53,7 +53,7 @@ def map_page(vm: Any, gfn: int, ram: Any) -> None:
     """Map a page; a nested MMU maps the same at the same place."""
     if Kvm6.arch == "arm64":
         for mmu in [vm.arch.arm64.mmu, *(vm.arch.arm64.nested_mmus[i] for i in range(Arm6.nested))]:
-            kvm_pgtable_stage2_map(mmu.pgt, gfn, ram, False)
+            kvm_pgtable_stage2_map(mmu.pgt, gfn, ram, False, True)
     if Kvm6.arch == "tdp":
         root = root_of(vm.arch.tdp.tdp_mmu_roots.next)
         table = root.spt[gfn].child = kzalloc(kvm_mmu_page)

@@ -41,13 +41,13 @@ from lastput.study.v6_vmm import Vmm, boot, kernel_task, task
 
 def block_fault(vcpu: ptr[kvm_vcpu]) -> None:
     """The guest writes to page 0, which a table maps read-only since dirty pages were logged; then exits."""
-    kvm_handle_guest_abort(vcpu, 0, FSC_FAULT)
+    kvm_handle_guest_abort(vcpu, 0, FSC_FAULT, True)
     do_exit()
 
 
 def access_fault(vcpu: ptr[kvm_vcpu]) -> None:
     """The guest touches page 1, which is old; then exits."""
-    kvm_handle_guest_abort(vcpu, 1, FSC_ACCESS)
+    kvm_handle_guest_abort(vcpu, 1, FSC_ACCESS, True)
     do_exit()
 
 

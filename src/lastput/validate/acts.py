@@ -113,13 +113,7 @@ def mmput_held(role: int) -> None:
         mmput(scene.mm)
 
 
-# -- memory: the caller's own ----------------------------------------------------------------
-
-
-def invalidate(mm: ptr[mm_struct], first: int, end: int) -> None:
-    """Entries change, and pages stay: mprotect, clear_refs, what fork does to the parent."""
-    change_begin(mm, first, end)
-    change_end(mm, first, end)
+# -- memory: of a victim ---------------------------------------------------------------------
 
 
 def oom_reap(mm: ptr[mm_struct], first: int, end: int) -> None:

@@ -15,6 +15,7 @@ from lastput.kernel.sched import signal_struct, task_struct
 from lastput.kvm.v6.arm64.kvm_host import Arm6, kvm_pgtable, table_page
 from lastput.kvm.v6.arm64.map import kvm_pgtable_stage2_map
 from lastput.kvm.v6.arm64.pgtable import last_index, top_index
+from lastput.kvm.v6.change_pte import kvm_mmu_notifier_change_pte
 from lastput.kvm.v6.create import kvm_vcpu_fops, kvm_vm_fops
 from lastput.kvm.v6.kvm_host import kvm, kvm_memslots, kvm_vcpu, vm_list
 from lastput.kvm.v6.kvm_main import kvm_vcpu_release, kvm_vm_release
@@ -114,6 +115,7 @@ def the_vm(s: Setup, stage: Stage, mm: Any) -> Any:
         clear_flush_young=kvm_mmu_notifier_clear_flush_young,
         clear_young=kvm_mmu_notifier_clear_young,
         test_young=kvm_mmu_notifier_test_young,
+        change_pte=kvm_mmu_notifier_change_pte,
         invalidate_range_start=kvm_mmu_notifier_invalidate_range_start,
         invalidate_range_end=kvm_mmu_notifier_invalidate_range_end,
     )
@@ -171,7 +173,7 @@ def exists(s: Setup, stage: Stage, props: Props) -> None:
     open_files(s, stage, props)
     for i, young in sorted(stage.mapped.items()):
         gfn = Arm6.ram_base + i
-        kvm_pgtable_stage2_map(scene.pgt, gfn, lru.list[i], False)
+        kvm_pgtable_stage2_map(scene.pgt, gfn, lru.list[i], False, True)
         if not young:
             scene.pgt.pgd.pte[top_index(gfn)].table.pte[last_index(gfn)].young = False
 

@@ -92,23 +92,23 @@ def kvm_vcpu_ioctl(filp: ptr[file], act: int, code: int) -> int:
     return 0
 
 
-def touch(vcpu: ptr[kvm_vcpu], page: int) -> None:
+def touch(vcpu: ptr[kvm_vcpu], page: int, write: bool) -> None:
     """The guest accesses a page until it can, or until somebody else has to act."""
     gfn = Arm6.ram_base + page
     ret = RESUME
-    fault_status = guest_access(vcpu.kvm.arch.arm64.mmu.pgd_phys, gfn)
+    fault_status = guest_access(vcpu.kvm.arch.arm64.mmu.pgd_phys, gfn, write)
     while fault_status != FSC_NONE and ret == RESUME:
-        ret = kvm_handle_guest_abort(vcpu, gfn, fault_status)
+        ret = kvm_handle_guest_abort(vcpu, gfn, fault_status, write)
         if ret == RESUME:
-            fault_status = guest_access(vcpu.kvm.arch.arm64.mmu.pgd_phys, gfn)
+            fault_status = guest_access(vcpu.kvm.arch.arm64.mmu.pgd_phys, gfn, write)
 
 
 def guest(vcpu: ptr[kvm_vcpu], act: int, code: int) -> None:
     """What the guest does next."""
     if act == Act.touch:
-        touch(vcpu, argument(code, 0))
+        touch(vcpu, argument(code, 0), argument(code, 1) != 0)
     else:
-        kvm_handle_guest_abort(vcpu, Arm6.ram_base + Mm.pages, FSC_FAULT)
+        kvm_handle_guest_abort(vcpu, Arm6.ram_base + Mm.pages, FSC_FAULT, True)
 
 
 def held_for(code: int) -> int:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-OTHERWISE: Mapping[str, str | None] = {}
+OTHERWISE: Mapping[str, str | None] = {
+    "run_task_work": "task_work_run",  # which exit_task_work calls, too
+    "task_work_run": None,
+    "wait_for_readers": "__synchronize_srcu",
+}
 """Model functions that are not called as in the kernel: its function, or None if it has none such."""
 
 

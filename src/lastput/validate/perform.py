@@ -15,7 +15,7 @@ from lastput.kernel.mmu_notifier import mmu_notifier_clear_young, mmu_notifier_t
 from lastput.kernel.sched import current
 from lastput.kernel.task_work import task_work_run, work_exited
 from lastput.kernel.v6.close import delayed_fput
-from lastput.kernel.v6.memory import change_page, wp_page_copy
+from lastput.kernel.v6.memory import change_page, change_protection, wp_page_copy
 from lastput.kernel.v6.mmap import munmap_kvm_run, unmap_region, zap_page_range_single
 from lastput.kvm.v6.kvm_main import file_vcpu
 from lastput.lang import NULL, atomic, choose, ptr
@@ -25,7 +25,6 @@ from lastput.validate.acts import (
     drop_message,
     execve,
     fork,
-    invalidate,
     mmap_run,
     mmget,
     mmput_held,
@@ -143,7 +142,7 @@ def memory(act: int, first: int, end: int) -> None:
     if act == Act.reap:
         oom_reap(scene.mm, first, end)
     elif act == Act.invalidate:
-        invalidate(current().mm, first, end)
+        change_protection(current().mm, first, end)
     elif act == Act.dontneed:
         zap_page_range_single(current().mm, first, end)
     elif act == Act.munmap:

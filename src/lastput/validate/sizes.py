@@ -10,15 +10,19 @@ from lastput.validate.script import Stage
 
 MOST_PAGES = 4096
 MOST_ROLES = 63
+LAST_LEVEL = 512
+"""Pages that one last-level table maps, with pages of 4 KiB."""
 INVALIDATIONS = ("reap", "dontneed", "munmap", "cow", "invalidate", "rmap_invalidate", "change_pte")
 
 
 def table_size(pages: int) -> int:
-    """Entries of a table of stage 2: two levels have room for all pages."""
-    entries = 2
-    while entries * entries < pages:
-        entries += 1
-    return entries
+    """Entries of a table of stage 2: as many as the kernel's, or as there are pages."""
+    return max(2, min(LAST_LEVEL, pages))
+
+
+def top_entries(pages: int) -> int:
+    """Entries of the top level that are in use."""
+    return -(-pages // table_size(pages))
 
 
 def counted(stage: Stage) -> Counter[str]:
@@ -47,10 +51,12 @@ def sizes(stage: Stage) -> dict[str, Value]:
     entries = table_size(stage.pages)
     return {
         "pages": stage.pages,
+        "hardware_af": stage.hardware_af,
         "vcpus": stage.vcpus,
-        "kvm_run": stage.vcpus,
+        "kvm_run_areas": stage.vcpus,
         "ptrs_per_pte": entries,
-        "batch": entries,
+        "tops": top_entries(stage.pages),
+        "batch": top_entries(stage.pages),
         "calls": calls,
         "roles": len(stage.roles),
         "files": files_of(stage),
@@ -59,7 +65,7 @@ def sizes(stage: Stage) -> dict[str, Value]:
         "threads": tasks,
         "grace_periods": tasks,
         "nr_open": max(3, files_of(stage)),
-        "limit": max(15, 2 * entries + 2, 2 * len(stage.roles) + 8),
+        "limit": max(15, entries + 2, 2 * len(stage.roles) + 8),
         "seq_limit": stage.seq + 4 * calls + 16,
     }
 
@@ -73,6 +79,6 @@ def page_pool(stage: Stage) -> int:
 def table_pool(stage: Stage) -> int:
     """Last-level tables that may be made: all of them, and each again after an invalidation."""
     calls = counted(stage)
-    entries = table_size(stage.pages)
+    tables = top_entries(stage.pages)
     again = sum(calls[name] for name in INVALIDATIONS) + calls["set_memory"]
-    return entries + min(calls["touch"], again * entries)
+    return tables + min(2 * calls["touch"], again * tables)

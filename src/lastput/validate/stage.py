@@ -45,6 +45,7 @@ COMMON: dict[str, Value] = {
     "v6_hooks": True,
     "delayed_fput": True,
     "mmio": True,
+    "permissions": True,
     "ram_base": 0,
 }
 VERSIONS: dict[str, dict[str, Value]] = {

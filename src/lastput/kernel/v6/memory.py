@@ -1,15 +1,24 @@
-"""A page takes the place of another one (Linux 6.1, mm/memory.c, mm/ksm.c).
+"""Pages of a process: looked up for a guest, and replaced (Linux 6.1, mm/gup.c, mm/memory.c, mm/ksm.c).
 
-Unlike in 4.12 nothing is looked at that decides whether a page is copied: who calls this knows.
+Entries can be read-only. Who else maps a page is not known here, as it is in kernel/memory.py: a write to
+what is read-only gives a copy or the page itself, as may be.
 """
 
 from __future__ import annotations
 
-from lastput.kernel.memory import change_begin, change_end, ptep_get_and_clear, set_pte_at
-from lastput.kernel.mm_types import Mm, mm_struct, page
+from lastput.kernel.memory import (
+    change_begin,
+    change_end,
+    do_anonymous_page,
+    ptep_get_and_clear,
+    ptep_set_wrprotect,
+    set_pte_at,
+)
+from lastput.kernel.mm_types import Mm, mm_struct, page, pte_t
 from lastput.kernel.mmu_notifier import mmu_notifier_change_pte
 from lastput.kernel.page import alloc_page_vma, lru, put_page
-from lastput.lang import NULL, option, options, ptr
+from lastput.kernel.sched import current
+from lastput.lang import NULL, atomic, choose, option, options, ptr
 
 
 @options
@@ -56,3 +65,65 @@ def change_page(mm: ptr[mm_struct], address: int) -> None:
     change_begin(mm, address, address + 1)
     replace(mm, address, False)
     change_end(mm, address, address + 1)
+
+
+def change_protection(mm: ptr[mm_struct], first: int, end: int) -> None:
+    """Entries become read-only, for a while or for good; pages stay: mprotect, clear_refs, fork.
+
+    Source: Linux 6.1, mm/mprotect.c; mm/memory.c: copy_page_range.
+    """
+    change_begin(mm, first, end)
+    if mm.mmap:
+        for address in range(first, min(end, Mm.pages)):
+            if mm.pte[address].page:
+                ptep_set_wrprotect(mm.pte[address])
+    change_end(mm, first, end)
+
+
+# -- look a page up --------------------------------------------------------------------------
+
+
+def fast(pte: ptr[pte_t], write: bool) -> ptr[page]:
+    """The page of an entry that allows the access, with a reference; takes no lock. NULL else.
+
+    Source: Linux 6.1, mm/gup.c: get_user_page_fast_only.
+    """
+    missing: ptr[page] = NULL
+    with atomic():
+        found = pte.page
+        if not found or (write and not pte.writable):
+            return missing
+        found._refcount.counter += 1
+        current().gup_writable = pte.writable
+        return found
+
+
+def wp_page_reuse(pte: ptr[pte_t]) -> None:
+    """Nobody else maps the page of a read-only entry: let it be written again.
+
+    Source: Linux 6.1, mm/memory.c.
+    """
+    with atomic():
+        if pte.page:
+            pte.writable = True
+
+
+def get_user_page(mm: ptr[mm_struct], address: int, write: bool) -> ptr[page]:
+    """The page at an address of guest memory, with a reference; faulted in, or copied, if need be.
+
+    A page that is only read is mapped for writing, too, if its entry allows that.
+
+    Source: Linux 6.1, mm/gup.c: get_user_pages_unlocked.
+    """
+    assert mm.mm_users.counter != 0, "a page is looked up in an address space that has no user"
+    pte = mm.pte[address]
+    found = fast(pte, write)
+    while not found:
+        if not pte.page:
+            do_anonymous_page(mm, address)
+        elif choose(2) == 1:
+            wp_page_copy(mm, address)
+        else:
+            wp_page_reuse(pte)
+        found = fast(pte, write)
+    return found

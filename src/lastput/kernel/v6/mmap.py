@@ -64,7 +64,7 @@ def remove_areas(mm: ptr[mm_struct]) -> None:
 
     Source: Linux 6.1, mm/mmap.c: exit_mmap.
     """
-    for i in range(Mm.kvm_run):
+    for i in range(Mm.kvm_run_areas):
         area = mm.kvm_run[i]
         while area.areas != 0:
             put_kvm_run(area)
@@ -125,7 +125,7 @@ def dup_kvm_run(mm: ptr[mm_struct], oldmm: ptr[mm_struct]) -> None:
     Source: Linux 6.1, kernel/fork.c: dup_mmap.
     """
     with atomic():  # mmap_lock
-        for i in range(Mm.kvm_run):
+        for i in range(Mm.kvm_run_areas):
             area = oldmm.kvm_run[i]
             if area.areas != 0:
                 area.vm_file.f_count.counter += area.areas

@@ -155,11 +155,12 @@ def kvm_mmu_invalidate_range_add(kvm: ptr[kvm], start: int, end: int) -> None:
 
     Source: Linux 6.9, virt/kvm/kvm_main.c.
     """
-    if kvm.mmu_invalidate_range_start == INVALID_GPA:
-        kvm.mmu_invalidate_range_start = start
-        kvm.mmu_invalidate_range_end = end
-    else:
-        widen(kvm, start, end)
+    if Kvm6.track_range:
+        if kvm.mmu_invalidate_range_start == INVALID_GPA:
+            kvm.mmu_invalidate_range_start = start
+            kvm.mmu_invalidate_range_end = end
+        else:
+            widen(kvm, start, end)
 
 
 def kvm_mmu_unmap_gfn_range(
@@ -169,7 +170,7 @@ def kvm_mmu_unmap_gfn_range(
 
     Source: Linux 6.9, virt/kvm/kvm_main.c; 6.1: kvm_unmap_gfn_range itself is the handler.
     """
-    if Kvm6.track_range and Kvm6.range_add:
+    if Kvm6.range_add:
         kvm_mmu_invalidate_range_add(kvm, start, end)
     witness6.unmapping += 1
     flush = arch_unmap_gfn_range(kvm, slot, start, end, may_block)

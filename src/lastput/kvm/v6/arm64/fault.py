@@ -16,9 +16,14 @@ from lastput.kernel.rwlock import read_lock, read_unlock, write_lock, write_unlo
 from lastput.kernel.rwsem import down_read, up_read
 from lastput.kernel.sched import current
 from lastput.kernel.srcu import srcu_read_lock, srcu_read_unlock
+from lastput.kernel.v6.memory import get_user_page
 from lastput.kvm.v6.arm64.area import get_vma_page_shift
-from lastput.kvm.v6.arm64.kvm_host import Arm6, table_page
-from lastput.kvm.v6.arm64.map import kvm_pgtable_stage2_map, kvm_pgtable_stage2_mkyoung
+from lastput.kvm.v6.arm64.kvm_host import Arm6, kvm_pgtable, table_page
+from lastput.kvm.v6.arm64.map import (
+    kvm_pgtable_stage2_map,
+    kvm_pgtable_stage2_mkyoung,
+    kvm_pgtable_stage2_relax_perms,
+)
 from lastput.kvm.v6.arm64.pgtable import last_index, top_index
 from lastput.kvm.v6.kvm_host import gfn_to_hva, kvm, kvm_vcpu
 from lastput.kvm.v6.options import Kvm6
@@ -29,12 +34,13 @@ from lastput.lang import atomic, choose, ptr
 FSC_NONE = 0
 FSC_FAULT = 1
 FSC_ACCESS = 2
+FSC_PERM = 3
 
 EXIT = 0
 RESUME = 1
 
 
-def guest_access(pgd: ptr[table_page], gfn: int) -> int:
+def guest_access(pgd: ptr[table_page], gfn: int, write: bool) -> int:
     """The guest touches a page: the fault status that the MMU reports, FSC_NONE for success."""
     with atomic():
         pte = pgd.pte[top_index(gfn)]
@@ -42,8 +48,12 @@ def guest_access(pgd: ptr[table_page], gfn: int) -> int:
             pte = pte.table.pte[last_index(gfn)]
         if not pte.page:
             return FSC_FAULT
+        if Arm6.hardware_af:
+            pte.young = True
         if not pte.young:
             return FSC_ACCESS
+        if Arm6.permissions and write and not pte.writable:
+            return FSC_PERM
         assert pte.page.secondary != 0, "the guest reaches a page that stage 2 does not count"
         return FSC_NONE
 
@@ -90,23 +100,34 @@ def kvm_pgtable_walk_end() -> None:
         rcu_read_unlock()
 
 
-def hva_to_pfn(hva: int) -> ptr[page]:
+def hva_to_pfn(hva: int, write: bool) -> ptr[page]:
     """The page behind an address of the owner, with a reference; it is faulted in if need be. May sleep.
 
     Source: Linux 6.1, virt/kvm/kvm_main.c.
     """
+    if Arm6.permissions:
+        return get_user_page(current().mm, hva, write)
     return get_user_pages(current().mm, hva)
 
 
-def __gfn_to_pfn_memslot(kvm: ptr[kvm], gfn: int, hva: int) -> ptr[page]:
+def __gfn_to_pfn_memslot(kvm: ptr[kvm], gfn: int, hva: int, write: bool) -> ptr[page]:
     """The page behind a guest page; the kernel looks `hva` up here once more, in the same slot.
 
     Source: Linux 6.1, virt/kvm/kvm_main.c.
     """
-    return hva_to_pfn(hva)
+    return hva_to_pfn(hva, write)
 
 
-def user_mem_abort(vcpu: ptr[kvm_vcpu], gfn: int, hva: int) -> None:
+def stage2_entry(pgt: ptr[kvm_pgtable], gfn: int, fault_status: int, page: ptr[page], block: bool) -> None:
+    """The last part of user_mem_abort: map the page, or give the entry that is there a permission."""
+    writable = not Arm6.permissions or current().gup_writable
+    if Arm6.permissions and fault_status == FSC_PERM:
+        kvm_pgtable_stage2_relax_perms(pgt, gfn, writable)
+    else:
+        kvm_pgtable_stage2_map(pgt, gfn, page, block, writable)
+
+
+def user_mem_abort(vcpu: ptr[kvm_vcpu], gfn: int, hva: int, fault_status: int, write: bool) -> None:
     """Map the page behind `gfn`, unless it is being invalidated: then the guest faults again.
 
     How large a page may be mapped is looked up under mmap_lock, where areas can change (`vma_sizes`). The
@@ -127,14 +148,14 @@ def user_mem_abort(vcpu: ptr[kvm_vcpu], gfn: int, hva: int) -> None:
         up_read(mm.mmap_sem)
     if not (Arm6.vma_sizes and Arm6.seq_in_mmap_lock):
         mmu_seq = kvm.mmu_invalidate_seq
-    page = __gfn_to_pfn_memslot(kvm, gfn, hva)
+    page = __gfn_to_pfn_memslot(kvm, gfn, hva, write)
     kvm_fault_lock(kvm)
     pgt = kvm.arch.arm64.mmu.pgt
     if mmu_invalidate_retry(kvm, mmu_seq):
         witness6.retried = True
     else:
         kvm_pgtable_walk_begin()
-        kvm_pgtable_stage2_map(pgt, gfn, page, block)
+        stage2_entry(pgt, gfn, fault_status, page, block)
         kvm_pgtable_walk_end()
     kvm_fault_unlock(kvm)
     put_page(page)
@@ -162,7 +183,7 @@ def handle_access_fault(vcpu: ptr[kvm_vcpu], gfn: int) -> None:
     kvm_fault_unlock(kvm)
 
 
-def kvm_handle_guest_abort(vcpu: ptr[kvm_vcpu], gfn: int, fault_status: int) -> int:
+def kvm_handle_guest_abort(vcpu: ptr[kvm_vcpu], gfn: int, fault_status: int, write: bool) -> int:
     """The guest's access has faulted: RESUME if it is to be tried again, EXIT if user space is to act.
 
     Source: Linux 6.1, arch/arm64/kvm/mmu.c.
@@ -176,7 +197,7 @@ def kvm_handle_guest_abort(vcpu: ptr[kvm_vcpu], gfn: int, fault_status: int) -> 
     elif fault_status == FSC_ACCESS:
         handle_access_fault(vcpu, gfn)
     else:
-        user_mem_abort(vcpu, gfn, hva)
+        user_mem_abort(vcpu, gfn, hva, fault_status, write)
     srcu_read_unlock(kvm.srcu)
     return ret
 
@@ -190,8 +211,8 @@ def kvm_arch_vcpu_ioctl_run(vcpu: ptr[kvm_vcpu], base_gfn: int, npages: int) -> 
     witness6.running += 1
     for _touch in range(Kvm6.touches):
         gfn = base_gfn + (choose(npages) if npages > 1 else 0)
-        fault_status = guest_access(kvm.arch.arm64.mmu.pgd_phys, gfn)
+        fault_status = guest_access(kvm.arch.arm64.mmu.pgd_phys, gfn, True)
         while fault_status != FSC_NONE:
-            kvm_handle_guest_abort(vcpu, gfn, fault_status)
-            fault_status = guest_access(kvm.arch.arm64.mmu.pgd_phys, gfn)
+            kvm_handle_guest_abort(vcpu, gfn, fault_status, True)
+            fault_status = guest_access(kvm.arch.arm64.mmu.pgd_phys, gfn, True)
     witness6.running -= 1

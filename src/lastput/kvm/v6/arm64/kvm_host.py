@@ -13,15 +13,16 @@ from lastput.lang import array, const, ghost, length, option, options, ptr, stru
 
 
 def ipa_pages() -> int:
-    """Guest pages that stage 2 spans: as many top-level entries as a table has, each of as many pages."""
-    return Arm6.ptrs_per_pte * Arm6.ptrs_per_pte
+    """Guest pages that stage 2 spans."""
+    return Arm6.tops * Arm6.ptrs_per_pte
 
 
 @options
 class Arm6:
     """Stage 2 of arm64; the defaults are Linux 6.1."""
 
-    ptrs_per_pte: int = option(2, "entries of a table of stage 2", low=2, high=64)
+    ptrs_per_pte: int = option(2, "entries of a table of stage 2", low=2, high=512)
+    tops: int = option(2, "entries of the top-level table that are in use", low=1, high=512)
     ram_base: int = option(1, "first guest page of RAM; each top-level entry spans 2 pages", low=0, high=3)
     age_guard: bool = option(True, "kvm_age_gfn tests mmu.pgt first")
     age_pgt_once: bool = option(False, "the compiler has joined the two reads of mmu.pgt in kvm_age_gfn")
@@ -30,9 +31,11 @@ class Arm6:
     remember_break: bool = option(False, "stage2_apply_range forgives a stage 2 that went in its lock break")
     shared_walks: bool = option(False, "entries change by compare and exchange, through a locked one (6.2)")
     shared_faults: bool = option(False, "faults hold mmu_lock for reading, and walk under RCU (6.2)")
+    permissions: bool = option(False, "entries of stage 2 may be read-only, and the guest may only read")
+    hardware_af: bool = option(False, "the MMU sets access flags itself (HAFDBS)")
     mmio: bool = option(False, "the guest accesses what is no memory, too")
     test_clear_young: bool = option(True, "one walk tests and clears access flags (6.6), not mkold, is_young")
-    batch: int = option(1, "top-level entries that an unmap takes in one go", low=1, high=64)
+    batch: int = option(1, "top-level entries that an unmap takes in one go", low=1, high=512)
     blocks: bool = option(False, "the host backs guest memory by blocks; faults map one where they may")
     reload_pre: bool = option(True, "a walk reads an entry again after its pre-order visitor (a9f0e3d5a089)")
     free_at_once: bool = option(False, "unlinked tables are freed at once, as in the hypervisor of pKVM")
@@ -52,6 +55,8 @@ class kvm_pte_t:
     """A leaf: a page, or at the top level a block of them."""
     table: ptr[table_page]
     young: bool
+    writable: bool
+    """Only with `Arm6.permissions`."""
     locked: bool
     """KVM_INVALID_PTE_LOCKED: invalid, and about to be made anew by whoever has locked it."""
 

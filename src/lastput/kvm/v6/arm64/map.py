@@ -46,6 +46,8 @@ def stage2_try_set_locked(
         ptep.page = NULL
         ptep.table = NULL
         ptep.young = False
+        if Arm6.permissions:
+            ptep.writable = False
         ptep.locked = True
         return True
 
@@ -68,7 +70,7 @@ def stage2_try_break_pte(
 
 
 def stage2_map_walker_try_leaf(
-    table: ptr[table_page], ptep: ptr[kvm_pte_t], page: ptr[page], over_table: bool
+    table: ptr[table_page], ptep: ptr[kvm_pte_t], page: ptr[page], over_table: bool, writable: bool
 ) -> int:
     """Store a leaf; -EAGAIN if it is there already, or if somebody else was faster.
 
@@ -83,7 +85,7 @@ def stage2_map_walker_try_leaf(
     if not stage2_try_break_pte(table, ptep, old, old_table, young):
         return -EAGAIN
     kvm_host_get_page(table)
-    store_leaf(table, ptep, page)
+    store_leaf(table, ptep, page, writable)
     return 0
 
 
@@ -120,6 +122,7 @@ def stage2_map_walk_leaf(
     level: int,
     page: ptr[page],
     block: bool,
+    writable: bool,
 ) -> int:
     """Map here, or add a table to map in.
 
@@ -127,7 +130,7 @@ def stage2_map_walk_leaf(
     """
     if level == TOP and not block:
         return stage2_make_table(table, ptep)
-    return stage2_map_walker_try_leaf(table, ptep, page, False)
+    return stage2_map_walker_try_leaf(table, ptep, page, False, writable)
 
 
 def stage2_map_walk_table_pre(
@@ -138,6 +141,7 @@ def stage2_map_walk_table_pre(
     level: int,
     page: ptr[page],
     block: bool,
+    writable: bool,
 ) -> int:
     """A block takes the place of a table, which is freed with all that is in it.
 
@@ -146,13 +150,15 @@ def stage2_map_walk_table_pre(
     if not block:
         return 0
     child = ptep.table
-    ret = stage2_map_walker_try_leaf(table, ptep, page, True)
+    ret = stage2_map_walker_try_leaf(table, ptep, page, True, writable)
     if ret == 0:
         stage2_free_unlinked_table(child)
     return ret
 
 
-def kvm_pgtable_stage2_map(pgt: ptr[kvm_pgtable], addr: int, page: ptr[page], block: bool) -> int:
+def kvm_pgtable_stage2_map(
+    pgt: ptr[kvm_pgtable], addr: int, page: ptr[page], block: bool, writable: bool
+) -> int:
     """Map a page, or a block of them. Blocks over tables come with 6.2's walk only.
 
     Source: Linux 6.1, arch/arm64/kvm/hyp/pgtable.c.
@@ -161,9 +167,19 @@ def kvm_pgtable_stage2_map(pgt: ptr[kvm_pgtable], addr: int, page: ptr[page], bl
         assert page == area.huge_page, "a block maps a small page, and what is behind it"
     if Arm6.blocks:
         return kvm_pgtable_walk(
-            pgt, addr, addr + 1, stage2_map_walk_table_pre, stage2_map_walk_leaf, no_visit, page, block
+            pgt,
+            addr,
+            addr + 1,
+            stage2_map_walk_table_pre,
+            stage2_map_walk_leaf,
+            no_visit,
+            page,
+            block,
+            writable,
         )
-    return kvm_pgtable_walk(pgt, addr, addr + 1, no_visit, stage2_map_walk_leaf, no_visit, page, False)
+    return kvm_pgtable_walk(
+        pgt, addr, addr + 1, no_visit, stage2_map_walk_leaf, no_visit, page, False, writable
+    )
 
 
 # -- unlinked tables -------------------------------------------------------------------------
@@ -211,6 +227,7 @@ def stage2_mkyoung_walker(
     level: int,
     page: ptr[page],
     block: bool,
+    writable: bool,
 ) -> int:
     """Set the access flag of a leaf; -EAGAIN if there is none, or if it has changed meanwhile.
 
@@ -234,4 +251,44 @@ def kvm_pgtable_stage2_mkyoung(pgt: ptr[kvm_pgtable], addr: int) -> None:
     Source: Linux 6.1, arch/arm64/kvm/hyp/pgtable.c.
     """
     none: ptr[page] = NULL
-    kvm_pgtable_walk(pgt, addr, addr + 1, no_visit, stage2_mkyoung_walker, no_visit, none, False)
+    kvm_pgtable_walk(pgt, addr, addr + 1, no_visit, stage2_mkyoung_walker, no_visit, none, False, False)
+
+
+# -- permissions -----------------------------------------------------------------------------
+
+
+def stage2_relax_walker(
+    pgt: ptr[kvm_pgtable],
+    table: ptr[table_page],
+    ptep: ptr[kvm_pte_t],
+    addr: int,
+    level: int,
+    page: ptr[page],
+    block: bool,
+    writable: bool,
+) -> int:
+    """Give a leaf the permission that was missing; -EAGAIN if there is none, or it has changed meanwhile.
+
+    Source: Linux 6.1, arch/arm64/kvm/hyp/pgtable.c: stage2_attr_walker.
+    """
+    old = ptep.page
+    if not old:
+        return -EAGAIN
+    with atomic():  # cmpxchg
+        same = ptep.page == old
+        if same:
+            ptep.young = True
+            if writable:
+                ptep.writable = True
+    return 0 if same else -EAGAIN
+
+
+def kvm_pgtable_stage2_relax_perms(pgt: ptr[kvm_pgtable], addr: int, writable: bool) -> int:
+    """Let the guest do with a page what it could not do before.
+
+    Source: Linux 6.1, arch/arm64/kvm/hyp/pgtable.c.
+    """
+    none: ptr[page] = NULL
+    return kvm_pgtable_walk(
+        pgt, addr, addr + 1, no_visit, stage2_relax_walker, no_visit, none, False, writable
+    )

@@ -77,12 +77,14 @@ def kvm_s2_put_page(table: ptr[table_page]) -> None:
 # -- leaves ----------------------------------------------------------------------------------
 
 
-def store_leaf(table: ptr[table_page], ptep: ptr[kvm_pte_t], page: ptr[page]) -> None:
+def store_leaf(table: ptr[table_page], ptep: ptr[kvm_pte_t], page: ptr[page], writable: bool) -> None:
     """Store a young leaf over an entry of `table` that is empty or locked."""
     with atomic():
         ptep.page = page
         ptep.young = True
         ptep.locked = False
+        if Arm6.permissions:
+            ptep.writable = writable
         if not table.unlinked:
             page.secondary += 1
 
@@ -97,6 +99,8 @@ def kvm_clear_pte(table: ptr[table_page], ptep: ptr[kvm_pte_t]) -> None:
         ptep.page = NULL
         ptep.table = NULL
         ptep.young = False
+        if Arm6.permissions:
+            ptep.writable = False
 
 
 def forget_leaf(table: ptr[table_page], ptep: ptr[kvm_pte_t]) -> None:
@@ -131,13 +135,14 @@ def no_visit(
     level: int,
     page: ptr[page],
     block: bool,
+    writable: bool,
 ) -> int:
     """The visitor of a walk without the flag for this kind of visit."""
     return 0
 
 
-Visitor = Callable[[ptr[kvm_pgtable], ptr[table_page], ptr[kvm_pte_t], int, int, ptr[page], bool], int]
-"""(stage 2, the table that the entry is in, the entry, address, level; of the walk's data: page, block)"""
+Visitor = Callable[[ptr[kvm_pgtable], ptr[table_page], ptr[kvm_pte_t], int, int, ptr[page], bool, bool], int]
+"""(stage 2, the table of the entry, the entry, address, level; of the walk's data: page, block, writable)"""
 
 
 def __kvm_pgtable_walk(
@@ -148,6 +153,7 @@ def __kvm_pgtable_walk(
     leaf: Visitor,
     page: ptr[page],
     block: bool,
+    writable: bool,
 ) -> int:
     """The last level, below one top-level entry.
 
@@ -155,7 +161,7 @@ def __kvm_pgtable_walk(
     """
     ret = 0
     while addr < end and ret == 0:
-        ret = leaf(pgt, table, table.pte[last_index(addr)], addr, LAST, page, block)
+        ret = leaf(pgt, table, table.pte[last_index(addr)], addr, LAST, page, block, writable)
         addr += 1
     return ret
 
@@ -170,6 +176,7 @@ def __kvm_pgtable_visit(
     post: Visitor,
     page: ptr[page],
     block: bool,
+    writable: bool,
 ) -> int:
     """One top-level entry, and what is below.
 
@@ -177,16 +184,16 @@ def __kvm_pgtable_visit(
     """
     table = ptep.table
     if table:
-        ret = pre(pgt, pgt.pgd, ptep, addr, TOP, page, block)
+        ret = pre(pgt, pgt.pgd, ptep, addr, TOP, page, block, writable)
         if pre != no_visit and Arm6.reload_pre:
             table = ptep.table
     else:
-        ret = leaf(pgt, pgt.pgd, ptep, addr, TOP, page, block)
+        ret = leaf(pgt, pgt.pgd, ptep, addr, TOP, page, block, writable)
         table = ptep.table
     if ret == 0 and table:
-        ret = __kvm_pgtable_walk(pgt, table, addr, end, leaf, page, block)
+        ret = __kvm_pgtable_walk(pgt, table, addr, end, leaf, page, block, writable)
         if ret == 0:
-            ret = post(pgt, pgt.pgd, ptep, addr, TOP, page, block)
+            ret = post(pgt, pgt.pgd, ptep, addr, TOP, page, block, writable)
     return ret
 
 
@@ -199,6 +206,7 @@ def kvm_pgtable_walk(
     post: Visitor,
     page: ptr[page],
     block: bool,
+    writable: bool,
 ) -> int:
     """Visit every entry that addr..end has, until a visitor returns an error.
 
@@ -208,6 +216,6 @@ def kvm_pgtable_walk(
     while addr < end and ret == 0:
         next = block_end(addr, end)
         ptep = pgt.pgd.pte[top_index(addr)]
-        ret = __kvm_pgtable_visit(pgt, ptep, addr, next, pre, leaf, post, page, block)
+        ret = __kvm_pgtable_visit(pgt, ptep, addr, next, pre, leaf, post, page, block, writable)
         addr = next
     return ret

@@ -26,6 +26,7 @@ def stage2_unmap_leaf(
     level: int,
     page: ptr[page],
     block: bool,
+    writable: bool,
 ) -> int:
     """Clear a leaf, and put the table that it is in.
 
@@ -45,6 +46,7 @@ def stage2_unmap_table(
     level: int,
     page: ptr[page],
     block: bool,
+    writable: bool,
 ) -> int:
     """Clear the entry of a table that has become empty, and free the table.
 
@@ -64,7 +66,9 @@ def kvm_pgtable_stage2_unmap(pgt: ptr[kvm_pgtable], addr: int, end: int) -> int:
     Source: Linux 6.1, arch/arm64/kvm/hyp/pgtable.c.
     """
     none: ptr[page] = NULL
-    return kvm_pgtable_walk(pgt, addr, end, no_visit, stage2_unmap_leaf, stage2_unmap_table, none, False)
+    return kvm_pgtable_walk(
+        pgt, addr, end, no_visit, stage2_unmap_leaf, stage2_unmap_table, none, False, False
+    )
 
 
 # -- destroy ---------------------------------------------------------------------------------
@@ -78,6 +82,7 @@ def stage2_free_leaf(
     level: int,
     page: ptr[page],
     block: bool,
+    writable: bool,
 ) -> int:
     """The table loses a reference; the leaf itself is left as it is.
 
@@ -99,6 +104,7 @@ def stage2_free_table(
     level: int,
     page: ptr[page],
     block: bool,
+    writable: bool,
 ) -> int:
     """Free the table below, once its leaves are done with.
 
@@ -115,7 +121,7 @@ def kvm_pgtable_stage2_destroy(pgt: ptr[kvm_pgtable]) -> None:
     Source: Linux 6.1, arch/arm64/kvm/hyp/pgtable.c.
     """
     none: ptr[page] = NULL
-    kvm_pgtable_walk(pgt, 0, ipa_pages(), no_visit, stage2_free_leaf, stage2_free_table, none, False)
+    kvm_pgtable_walk(pgt, 0, ipa_pages(), no_visit, stage2_free_leaf, stage2_free_table, none, False, False)
     pgd = pgt.pgd
     assert pgd._refcount.counter == 1, "the top level has entries in use that were not found"
     kfree(pgd)
@@ -132,6 +138,7 @@ def stage2_age_walker(
     level: int,
     page: ptr[page],
     block: bool,
+    writable: bool,
 ) -> int:
     """Clear the access flag of a leaf; the walk ends, with 1, at one that was young.
 
@@ -154,6 +161,7 @@ def stage2_young_walker(
     level: int,
     page: ptr[page],
     block: bool,
+    writable: bool,
 ) -> int:
     """Look at the access flag of a leaf; the walk ends, with 1, at one that is young.
 
@@ -167,13 +175,18 @@ def stage2_young_walker(
 def clear_young(pgt: ptr[kvm_pgtable], addr: int) -> bool:
     """Test and clear the access flag of one page."""
     none: ptr[page] = NULL
-    return kvm_pgtable_walk(pgt, addr, addr + 1, no_visit, stage2_age_walker, no_visit, none, False) != 0
+    return (
+        kvm_pgtable_walk(pgt, addr, addr + 1, no_visit, stage2_age_walker, no_visit, none, False, False) != 0
+    )
 
 
 def test_young(pgt: ptr[kvm_pgtable], addr: int) -> bool:
     """Test the access flag of one page."""
     none: ptr[page] = NULL
-    return kvm_pgtable_walk(pgt, addr, addr + 1, no_visit, stage2_young_walker, no_visit, none, False) != 0
+    return (
+        kvm_pgtable_walk(pgt, addr, addr + 1, no_visit, stage2_young_walker, no_visit, none, False, False)
+        != 0
+    )
 
 
 def kvm_pgtable_stage2_test_clear_young(pgt: ptr[kvm_pgtable], addr: int, end: int, mkold: bool) -> bool:
