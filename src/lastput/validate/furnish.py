@@ -73,6 +73,9 @@ def furnish(s: Setup, stage: Stage) -> Props:
 
 def check(stage: Stage) -> None:
     """UsageError for a script that names what is not there."""
+    tables = {table_of(stage, number) for number, role in enumerate(stage.roles) if not role.forked}
+    for table in stage.files.keys() - tables:
+        raise UsageError(f"files are in table {table}, which no role has")
     for role in stage.roles:
         for call in role.calls:
             if call.name == "fork" and not 0 <= call.args[0] < len(stage.roles):

@@ -88,17 +88,17 @@ class role_t:
 
 @struct
 class scene_t:
-    code: array[const[int]] = length(lambda: max(1, Scene.calls))
+    code: const[array[int]] = length(lambda: max(1, Scene.calls))
     role: array[role_t] = length(lambda: max(1, Scene.roles))
-    task: array[const[ptr[task_struct]]] = length(lambda: max(1, Scene.roles))
+    task: const[array[ptr[task_struct]]] = length(lambda: max(1, Scene.roles))
     mm: const[ptr[mm_struct]]
     """The owner's address space."""
     ram: const[ptr[anon_vma]]
     """How guest memory is found by the reverse map."""
     kvm: const[ptr[kvm]]
-    vcpu: array[const[ptr[kvm_vcpu]]] = length(lambda: max(1, Kvm6.vcpus))
+    vcpu: const[array[ptr[kvm_vcpu]]] = length(lambda: max(1, Kvm6.vcpus))
     pgt: const[ptr[kvm_pgtable]]
-    slots: array[const[ptr[kvm_memslots]]] = length(lambda: max(1, Scene.slot_sets))
+    slots: const[array[ptr[kvm_memslots]]] = length(lambda: max(1, Scene.slot_sets))
     message: array[ptr[file]] = length(lambda: max(1, Scene.files))
     """Files in flight in a socket, by number."""
 

@@ -11,8 +11,8 @@ from lastput.kernel.mmu_notifier import mmu_notifier
 from lastput.kernel.rwlock import write_lock, write_unlock
 from lastput.kernel.srcu import srcu_read_lock, srcu_read_unlock
 from lastput.kvm.v6.arm64.kvm_host import kvm_pgtable
-from lastput.kvm.v6.arm64.map import kvm_pgtable_stage2_map as map_with_memory
-from lastput.kvm.v6.arm64.pgtable import top_index
+from lastput.kvm.v6.arm64.map import stage2_map_walk_leaf
+from lastput.kvm.v6.arm64.pgtable import kvm_pgtable_walk, no_visit, top_index
 from lastput.kvm.v6.kvm_host import hva_to_gfn_memslot, kvm, kvm_memory_slot, kvm_memslots_of
 from lastput.kvm.v6.notifier import mmu_notifier_to_kvm
 from lastput.kvm.v6.options import Kvm6
@@ -25,7 +25,7 @@ def kvm_pgtable_stage2_map(pgt: ptr[kvm_pgtable], addr: int, page: ptr[page]) ->
     Source: Linux 6.1, arch/arm64/kvm/hyp/pgtable.c, without a memcache.
     """
     if pgt.pgd.pte[top_index(addr)].table:
-        map_with_memory(pgt, addr, page, False, False)
+        kvm_pgtable_walk(pgt, addr, addr + 1, no_visit, stage2_map_walk_leaf, no_visit, page, False, False)
 
 
 def kvm_set_spte_gfn(kvm: ptr[kvm], gfn: int, page: ptr[page]) -> None:
