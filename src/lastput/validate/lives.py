@@ -41,7 +41,7 @@ CREATES = "__mmu_notifier_register"
 """A VM is made: its notifier is registered."""
 
 CREATION = ("kvm_dev_ioctl", "kvm_init_stage2_mmu", "mmu_notifier_register")
-"""What its maker runs before, in the same call."""
+"""What its maker runs before, in the same call; the first one is the call."""
 
 DESTROYS = "kvm_destroy_vm"
 """Its end. Its address may be another VM's from the return on."""
@@ -150,9 +150,10 @@ def _creations(found: Sequence[Sight], made: list[Life]) -> None:
 
 def _beginning(found: Sequence[Sight], registers: Sight) -> Sight:
     """The first sight of the call in which a notifier is registered."""
-    before = [s for s in found if s.pid == registers.pid and s.number < registers.number]
     first = registers
-    while before and before[-1].name in CREATION:
-        last = before.pop()
-        first = last if last.kind == "enter" else first
+    for sight in reversed([s for s in found if s.pid == registers.pid and s.number < registers.number]):
+        if sight.kind == "enter" and sight.name in CREATION:
+            first = sight
+        if sight.name in (CREATION[0], "sys_exit_ioctl"):
+            break
     return first
