@@ -79,7 +79,7 @@ class EmittingProgram(Program):
 
     def _mark(self, found: Rewritten) -> None:
         del self.by_code[found.function.__code__]
-        tree = _Marker(found.names.filename, found.tree.name, self.marks).visit(instrument.copied(found.tree))
+        tree = _Marker(found.names.filename, found.tree.name, self.marks).visit(found.tree)
         start = instrument.entry(found.names, found.kinds)
         found.function = instrument.compile_function(tree, start, found.names.filename, found.names.namespace)
         found.function.__lastput_original__ = found.original  # type: ignore[attr-defined]

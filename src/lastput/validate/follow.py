@@ -23,6 +23,7 @@ from lastput.simulate.fault import Fault
 from lastput.validate.cells import Change, Numbers
 from lastput.validate.describe import event_text, spot
 from lastput.validate.emit import EmittingProgram
+from lastput.validate.independent import Relevant
 from lastput.validate.live import Live
 from lastput.validate.order import Order
 from lastput.validate.outcome import Accepted, Effort, Matched, Refused, Schedule, Spot, Undecided, Verdict
@@ -139,6 +140,7 @@ class _Search:
         self.run = run
         self.order = walker.order
         self.walker = walker
+        self.relevant = Relevant(walker)
         self.limits = limits
         self.visited: set[Any] = set()
         self.trail: list[Visit] = []
@@ -229,10 +231,9 @@ class _Search:
         owner = self.order.seen[first].thread
         for record in self.walker.steps(state, owner):
             yield owner, record
-        for thread in range(self.order.threads):
-            if thread != owner:
-                for record in self.walker.steps(state, thread):
-                    yield thread, record
+        for thread in self.relevant.threads(state, owner):
+            for record in self.walker.steps(state, thread):
+                yield thread, record
 
     # -- verdicts -----------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from lastput.lang.world import ThreadSpec
 from lastput.simulate.fault import Fault, Frame
 from lastput.simulate.pointer import Pointer, lift, number
 from lastput.simulate.scheduler import CHOICE_LIMIT, Scheduler, Thread
-from lastput.validate.cells import GONE, Cells
+from lastput.validate.cells import GONE, Cells, Change
 from lastput.validate.emit import Emission, EmittingProgram
 from lastput.validate.record import HELD, Intent, Place, Record, Restart
 from lastput.validate.resume import resuming
@@ -112,17 +112,17 @@ class Live(Scheduler):
         """Bit mask of the threads that the thread says it waits for."""
         return self._asked(place, place.masks, "holders", 0)
 
-    def looked_at(self, place: Place) -> frozenset[int]:
-        """The numbers that a waiting thread's condition reads in the present memory."""
+    def condition(self, place: Place) -> tuple[Change, ...]:
+        """What a waiting thread's condition reads in the present memory, with the values."""
         self.can_step(place)
         values = self.memory.values
         for reads, _ in place.tests:
             if all(values.get(a, GONE) == v for a, v in reads):
-                return frozenset(a for a, _ in reads)
-        return frozenset()
+                return reads
+        return ()
 
     def _asked(
-        self, place: Place, answers: list[tuple[tuple[tuple[int, Any], ...], int]], what: str, otherwise: int
+        self, place: Place, answers: list[tuple[tuple[Change, ...], int]], what: str, otherwise: int
     ) -> int:
         """What a waiting thread's condition, or its holders, come to now."""
         if getattr(place.intent, what) is None:

@@ -29,7 +29,7 @@ class Intent:
     holders: Callable[[], int] | None = None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Record:
     """One step: what it found and what it did."""
 
@@ -63,7 +63,7 @@ HELD = -(1 << 50)
 """Below minus this, one for each thread: what it holds, as said by others."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Place:
     """Where a thread can stand: before an operation, with a stack."""
 

@@ -7,6 +7,7 @@ again count too, so two numbers may be the same state; one number is never two.
 
 from __future__ import annotations
 
+import dis
 import types
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
@@ -42,8 +43,8 @@ class Stacks:
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._model = {id(code) for code in program.by_code}
-        self._counted = self._model | {id(RETURN_CODE)}
+        self._counted = {id(code) for code in program.by_code} | {id(RETURN_CODE)}
+        self._starts = {id(code): _starts(code) for code in program.by_code}
         self._numbers: dict[tuple[Any, ...], int] = {}
         self.levels: list[Level] = [Level(OUTSIDE, RETURN_CODE, 0)]
         """By number."""
@@ -84,7 +85,8 @@ class Stacks:
                 id(values["function"]),
             )
         else:
-            key = (outer, id(code), frame.f_lasti, tuple(values), tuple(map(self._plain, values.values())))
+            at = self._starts[id(code)][frame.f_lasti // 2]
+            key = (outer, id(code), at, tuple(values), tuple(map(self._plain, values.values())))
         found = self._numbers.get(key)
         if found is None:
             found = self._numbers[key] = len(self.levels)
@@ -107,6 +109,19 @@ class Stacks:
                 found.append(Frame(level.code.co_name, level.code.co_filename, _line(level.code, level.at)))
             stack = level.outer
         return tuple(reversed(found))
+
+
+def _starts(code: CodeType) -> list[int]:
+    """For each code unit the offset of its instruction.
+
+    A frame that has called something points at the instruction or behind it, into what CPython caches
+    there: that depends on how often the instruction ran.
+    """
+    starts = [0] * (len(code.co_code) // 2)
+    offsets = [found.offset // 2 for found in dis.get_instructions(code)]
+    for offset, end in zip(offsets, [*offsets[1:], len(starts)], strict=True):
+        starts[offset:end] = [2 * offset] * (end - offset)
+    return starts
 
 
 def _line(code: CodeType, at: int) -> int:
