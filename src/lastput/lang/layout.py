@@ -8,9 +8,10 @@ At least one unmapped cell (a red zone) separates objects, so that running off a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from lastput.lang.declared import mistake
-from lastput.lang.types import ArrayType, Field, ScalarType, StructDef, View, view_of
+from lastput.lang.types import ArrayType, Field, FieldKind, ScalarType, StructDef, View, view_of
 
 NULL_PAGE = 64
 """First address that an object may have."""
@@ -34,6 +35,16 @@ class Cell:
         return view_of(self.owner, self.field.name)
 
 
+class Member(NamedTuple):
+    """A field as an access needs it: where it is in its struct, and all that is checked."""
+
+    offset: int
+    type: FieldKind
+    silent: bool
+    const: bool
+    view: View
+
+
 class Layout:
     """Cells and offsets of structs under the configuration that is active when it is asked."""
 
@@ -41,7 +52,18 @@ class Layout:
         self._cells: dict[StructDef, tuple[Cell, ...]] = {}
         self._offsets: dict[StructDef, dict[str, int]] = {}
         self._fields: dict[StructDef, dict[str, Field]] = {}
+        self._members: dict[StructDef, dict[str, Member]] = {}
         self._under_way: list[StructDef] = []
+
+    def members(self, struct: StructDef) -> dict[str, Member]:
+        """The fields of `struct` by name, as accesses need them."""
+        found = self._members.get(struct)
+        if found is None:
+            found = self._members[struct] = {
+                name: Member(self.offset(struct, name), f.type, f.silent, f.const, view_of(struct, name))
+                for name, f in self.fields(struct).items()
+            }
+        return found
 
     def fields(self, struct: StructDef) -> dict[str, Field]:
         """The fields of `struct` by name."""

@@ -60,15 +60,12 @@ class Machine:
     def __init__(self, world: World, memory: Memory) -> None:
         self.world = world
         self.memory = memory
+        self.layout: Layout = world.space.layout
+        """Layout of structs under the world's configuration."""
         self.placing = False
         self.quiet = 0
         self.loops = 0
         self.log: list[Access] | None = None
-
-    @property
-    def layout(self) -> Layout:
-        """Layout of structs under the world's configuration."""
-        return self.world.space.layout
 
     # -- what subclasses change -------------------------------------------------------------------
 

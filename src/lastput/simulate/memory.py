@@ -43,6 +43,8 @@ class Memory:
         self.threads = threads
         self.cells: dict[int, Cell] = {}
         self.owner: dict[int, int] = {}
+        self._rules: dict[int, tuple[ScalarType, View]] = {}
+        """The type of each cell, and the view that finds it."""
         self.locks: list[tuple[int, Cell]] = []
         self.locks_in: dict[int, list[tuple[int, Cell]]] = {}
         """The same by the number of the object that they are in."""
@@ -61,6 +63,7 @@ class Memory:
                 self.pool_slots.setdefault(placed.struct, []).append(number)
             for offset, cell in enumerate(self.space.layout.cells(placed.struct)):
                 self.cells[placed.base + offset] = cell
+                self._rules[placed.base + offset] = (cell.type, cell.view)
                 self.owner[placed.base + offset] = number
                 if isinstance(cell.type, (HolderType, HoldersType)):
                     self.locks.append((placed.base + offset, cell))
@@ -91,8 +94,8 @@ class Memory:
         self.values[address] = self._convert(address, kind, value)
 
     def _check(self, address: int, kind: ScalarType, view: View) -> None:
-        cell = self.cells.get(address)
-        if cell is not None and same_type(cell.type, kind) and view in (None, cell.view):
+        rule = self._rules.get(address)
+        if rule is not None and same_type(rule[0], kind) and (view is None or view == rule[1]):
             state = self.states[self.owner[address]]
             if state == LIVE:
                 return

@@ -17,11 +17,11 @@ from lastput.lang.types import (
     BoolType,
     CellType,
     FnType,
+    IntType,
     PtrType,
     ScalarType,
     StructDef,
     View,
-    view_of,
 )
 from lastput.simulate.fault import Fault
 
@@ -44,7 +44,8 @@ class Accessor(Protocol):
 
 def accessor() -> Accessor:
     """The machine that runs model code now."""
-    return cast(Accessor, intrinsics.machine())
+    found: Any = intrinsics._machine
+    return found if found is not None else cast(Accessor, intrinsics.machine())
 
 
 class Number:
@@ -75,28 +76,28 @@ class Pointer(Number):
 
     def __getattr__(self, name: str) -> Any:
         machine = accessor()
-        found = machine.layout.fields(self._struct).get(name)
+        found = machine.layout.members(self._struct).get(name)
         if found is None:
             raise AttributeError(f"struct {self._struct.name} has no field {name}")
-        address = self._address + machine.layout.offset(self._struct, name)
-        if isinstance(found.type, StructDef):
-            return Pointer(found.type, address)
-        if isinstance(found.type, ArrayType):
-            return Array(found.type, address, found.silent, found.const, view_of(self._struct, name))
+        offset, kind, silent, const, view = found
+        address = self._address + offset
+        if isinstance(kind, StructDef):
+            return Pointer(kind, address)
+        if isinstance(kind, ArrayType):
+            return Array(kind, address, silent, const, view)
         if machine.placing:
-            return Place(found.type, address, view_of(self._struct, name))
-        return machine.load(address, found.type, found.silent, view_of(self._struct, name))
+            return Place(kind, address, view)
+        return machine.load(address, kind, silent, view)
 
     def __setattr__(self, name: str, value: Any) -> None:
         machine = accessor()
-        found = machine.layout.fields(self._struct).get(name)
+        found = machine.layout.members(self._struct).get(name)
         if found is None:
             raise AttributeError(f"struct {self._struct.name} has no field {name}")
-        if isinstance(found.type, (StructDef, ArrayType)):
+        offset, kind, silent, const, view = found
+        if isinstance(kind, (StructDef, ArrayType)):
             raise TypeError(f"field {name} is no scalar: assign its parts")
-        address = self._address + machine.layout.offset(self._struct, name)
-        view = view_of(self._struct, name)
-        machine.store(address, found.type, value, found.silent, found.const, view)
+        machine.store(self._address + offset, kind, value, silent, const, view)
 
     def __repr__(self) -> str:
         return f"({self._struct.name} *){self._address:#x}"
@@ -197,16 +198,16 @@ class Place:
 
 def lift(kind: ScalarType, value: int) -> Any:
     """What model code sees when it reads `value` from a cell of type `kind`."""
-    match kind:
-        case PtrType(target):
-            return Pointer(target, value)
-        case CellType(target):
-            return CellPointer(target, value)
-        case FnType():
-            return FunctionPointer(value)
-        case BoolType():
-            return bool(value)
-    return value
+    # By far the most common first: this runs for every load.
+    if isinstance(kind, IntType):
+        return value
+    if isinstance(kind, PtrType):
+        return Pointer(kind.target, value)
+    if isinstance(kind, BoolType):
+        return bool(value)
+    if isinstance(kind, CellType):
+        return CellPointer(kind.target, value)
+    return FunctionPointer(value) if isinstance(kind, FnType) else value
 
 
 def number(value: Any) -> int:

@@ -12,15 +12,17 @@ to nothing, and only those that can matter to it (`independent`).
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from lastput.lang.errors import UsageError
 from lastput.lang.world import World
 from lastput.simulate.fault import Fault
-from lastput.validate.cells import Change, Numbers
+from lastput.validate.cells import Change
 from lastput.validate.describe import event_text, spot
 from lastput.validate.emit import EmittingProgram
 from lastput.validate.independent import Relevant
@@ -59,15 +61,26 @@ def follow(
         if (event.function, event.at) not in observable:
             raise UsageError(f"event {event.number}: {event.function} ({event.at}) is not observable")
     limits = _Limits(most_steps, time.monotonic(), seconds)
-    numbers = Numbers()
-    with Live.opened(EmittingProgram(world, observable)) as run:
+    with _no_collector(), Live.opened(EmittingProgram(world, observable)) as run:
 
         def search(length: int) -> Verdict:
             order = Order(seen[:length], len(world.threads), slack)
-            return _Search(run, Walker(run, order, numbers), limits).verdict()
+            return _Search(run, Walker(run, order), limits).verdict()
 
         found = search(len(seen))
         return _longest(search, found, len(seen)) if isinstance(found, Refused) else found
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Inside, CPython does not look for cycles among the millions of records, which have none."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _longest(search: Callable[[int], Verdict], refused: Refused, length: int) -> Verdict:
@@ -111,8 +124,7 @@ class _Limits:
         return None
 
 
-@dataclass(frozen=True)
-class Way:
+class Way(NamedTuple):
     """A step, and the way before it."""
 
     before: Way | None
@@ -121,7 +133,7 @@ class Way:
     number: int
 
 
-@dataclass
+@dataclass(slots=True)
 class Visit:
     """A state on the present way: what is still to be tried there, and how to leave it."""
 
@@ -142,7 +154,7 @@ class _Search:
         self.walker = walker
         self.relevant = Relevant(walker)
         self.limits = limits
-        self.visited: set[Any] = set()
+        self.visited: set[int] = set()
         self.trail: list[Visit] = []
         self.matched: list[Matched] = []
         self.longest = 0
@@ -202,7 +214,7 @@ class _Search:
         state, taken = self.walker.consume(state)
         number = way.number if way else 0
         self.matched += [Matched(self.order.seen[place], number) for place in taken]
-        due = self.order.first(state.counts)
+        due = self.walker.first(state)
         if due is None:
             return self._accepted(way, record.fault)
         if len(self.matched) > self.longest:
@@ -226,7 +238,7 @@ class _Search:
 
     def _moves(self, state: State) -> Iterator[tuple[int, Record]]:
         """What is to be tried in a state. It is the present one whenever this goes on."""
-        first = self.order.first(state.counts)
+        first = self.walker.first(state)
         assert first is not None
         owner = self.order.seen[first].thread
         for record in self.walker.steps(state, owner):

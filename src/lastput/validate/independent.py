@@ -141,7 +141,7 @@ class Relevant:
 
     def _ahead(self, state: State, threads: tuple[int, ...]) -> dict[int, Reach]:
         """What `threads` may do, by running them ahead in every order."""
-        places = tuple(place.number for t in threads if (place := state.places[t]) is not None)
+        places = tuple(place.mark for t in threads if (place := state.places[t]) is not None)
         values = self.run.memory.values
         known = self._known.setdefault(places, [])
         for entry in known:

@@ -26,14 +26,17 @@ from lastput.lang.world import ThreadSpec
 from lastput.simulate.fault import Fault, Frame
 from lastput.simulate.pointer import Pointer, lift, number
 from lastput.simulate.scheduler import CHOICE_LIMIT, Scheduler, Thread
-from lastput.validate.cells import GONE, Cells, Change
+from lastput.validate.cells import GONE, Cells, Change, Numbers
 from lastput.validate.emit import Emission, EmittingProgram
 from lastput.validate.record import HELD, Intent, Place, Record, Restart
 from lastput.validate.resume import resuming
-from lastput.validate.stacks import OUTSIDE, Held, Stacks
+from lastput.validate.stacks import Held, Stacks
 
 NO_LIMIT = -(1 << 60)
 """A count of loops that comes to no limit: what is run again is not one step."""
+
+
+NOBODY: frozenset[int] = frozenset()
 
 
 class Runner(Thread):
@@ -42,7 +45,7 @@ class Runner(Thread):
     def __init__(self, spec: ThreadSpec, runner: greenlet) -> None:
         super().__init__(spec, runner)
         self.place: Place | None = None
-        self.held: list[Held] = []
+        self.held = Held()
         self.intent = Intent("")
 
 
@@ -59,6 +62,7 @@ class Live(Scheduler):
         self.executed = 0
         """Steps that model code was run for; `repeated` counts operations that were run again."""
         self.repeated = 0
+        self.numbers = Numbers()
         self._places: dict[tuple[Any, ...], Place] = {}
         self._runners: dict[int, Runner] = {}
         self._resumes = [self._resume_point(spec) for spec in program.world.threads]
@@ -71,6 +75,8 @@ class Live(Scheduler):
         self._reads: dict[int, Any] = {}
         self._wrote: set[int] = set()
         self._restart: Restart | None = None
+        self._sets: dict[frozenset[int], frozenset[int]] = {}
+        """Of sets that come again and again, one each."""
 
     @classmethod
     @contextmanager
@@ -178,20 +184,19 @@ class Live(Scheduler):
         writes = tuple((a, memory.values.get(a, GONE)) for a in first)
         said = self._says_held(first, thread)
         memory.take_back(undo)
-        ends = None if not runner.done else fault is not None and fault.kind == "lock-held-at-exit"
         record = Record(
-            reads=tuple(self._reads.items()),
-            writes=writes,
-            looked=frozenset(self._reads) | (frozenset() if ends is None else {HELD - thread}),
-            touched=frozenset(first) | said,
-            log=tuple(self._log),
-            emissions=tuple(self._emitted),
-            ran=frozenset(self.program.ran),
-            choice=choice,
-            next_choice=self.next_choice(choice),
+            thread,
+            tuple(self._reads.items()),
+            writes,
+            said,
+            tuple(self._log),
+            tuple(self._emitted),
+            self._same(frozenset(self.program.ran)),
+            choice,
+            self.next_choice(choice),
             fault=fault,
             restart=self._restart,
-            ends=ends,
+            ends=None if not runner.done else fault is not None and fault.kind == "lock-held-at-exit",
         )
         if runner.greenlet.dead:
             self._runners.pop(thread, None)
@@ -199,10 +204,16 @@ class Live(Scheduler):
             record.next = runner.place = self._place(runner, record, place)
         return record
 
+    def _same(self, found: frozenset[int]) -> frozenset[int]:
+        return self._sets.setdefault(found, found)
+
     def _switch(self, runner: Runner) -> Fault | None:
         """Let a greenlet run until it stands again, or is dead. UsageError if the model is wrong."""
-        with self._as(runner):
+        self.current = runner
+        try:
             runner.greenlet.switch()
+        finally:
+            self.current = None
         error, self._error = self._error, None
         if error is None or isinstance(error, Fault):
             return error
@@ -220,10 +231,14 @@ class Live(Scheduler):
     def _says_held(self, before: dict[int, Any], thread: int) -> frozenset[int]:
         """Numbers of other threads of which a step changed what they hold."""
         changed = 0
-        for address in before.keys() & self._locks.keys():
+        for address in before:
+            if address not in self._locks:
+                continue
             values = before[address], self.memory.values.get(address, GONE)
             held = [0 if v in (GONE, None, 0) else self._mask(address, v) for v in values]
             changed |= held[0] ^ held[1]
+        if not changed & ~(1 << thread):
+            return NOBODY
         return frozenset(HELD - t for t in range(self.threads()) if changed >> t & 1 and t != thread)
 
     def _mask(self, address: int, value: int) -> int:
@@ -239,7 +254,9 @@ class Live(Scheduler):
         found = self._places.get(key)
         if found is None:
             number = len(self._places)
-            found = Place(number, runner.spec.index, key[1], runner.intent, origin, before)
+            found = Place(
+                number, self.numbers[number], runner.spec.index, key[1], runner.intent, origin, before
+            )
             self._places[key] = found
         return found
 
@@ -314,7 +331,7 @@ class Live(Scheduler):
             self._canned = None
         assert isinstance(thread, Runner)
         thread.intent = intent
-        thread.held = self.stacks.of(sys._getframe(2), thread.held)
+        self.stacks.follow(thread.held, sys._getframe(2))
         self._hub.switch()
 
     def _again(self) -> Any:
@@ -329,8 +346,10 @@ class Live(Scheduler):
         memory = self.memory
         if silent and address in memory.constant:  # of an object that is always there
             return lift(kind, memory.load(address, kind, view))
-        if not silent:
-            self.stop(Intent("load", (address,)))
+        if not silent and not self.quiet:
+            thread = self.current
+            if thread is None or not (thread.depth and thread.begun):
+                self.stop(Intent("load", (address,)))
         if self._canned is not None and not self.quiet:
             return lift(kind, self._again())
         value = memory.load(address, kind, view)
@@ -347,8 +366,10 @@ class Live(Scheduler):
         raw = number(value)
         if const:
             raise UsageError(f"{self.memory.name(address)} is const: only the set-up may write it")
-        if not silent:
-            self.stop(Intent("store", (address, raw)))
+        if not silent and not self.quiet:
+            thread = self.current
+            if thread is None or not (thread.depth and thread.begun):
+                self.stop(Intent("store", (address, raw)))
         if self._canned is not None:
             self._again()
             return
@@ -444,14 +465,13 @@ class Live(Scheduler):
 
 
 def _key(runner: Runner) -> tuple[Any, ...]:
-    stack = runner.held[-1].stack if runner.held else OUTSIDE
-    return (runner.spec.index, stack, runner.intent.kind, runner.intent.operands)
+    return (runner.spec.index, runner.held.stack, runner.intent.kind, runner.intent.operands)
 
 
 def _end(runner: Runner) -> None:
     if not runner.greenlet.dead:
         runner.greenlet.throw(GreenletExit)
-    runner.held = []
+    runner.held = Held()
 
 
 def _way_to(place: Place) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

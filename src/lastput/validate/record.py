@@ -33,14 +33,13 @@ class Intent:
 class Record:
     """One step: what it found and what it did."""
 
+    thread: int
     reads: tuple[Change, ...]
     """What it read that it had not written itself, with the values."""
     writes: tuple[Change, ...]
     """What it left changed, with the values after it."""
-    looked: frozenset[int]
-    """The numbers in `reads`, and that of `HELD` if the thread ended."""
-    touched: frozenset[int]
-    """The numbers in `writes`, and those of `HELD` for threads of which it changed what they hold."""
+    says: frozenset[int]
+    """The numbers of `HELD` of other threads of which it changed what they hold."""
     log: tuple[Any, ...]
     """What each operation gave, in order: enough to run it again without memory."""
     emissions: tuple[Emission, ...]
@@ -58,6 +57,17 @@ class Record:
     ends: bool | None = None
     """The thread came to its end, and whether it held a lock then; None while it goes on."""
 
+    @property
+    def looked(self) -> set[int]:
+        """The numbers that it read; that of `HELD` too if the thread ended."""
+        found = {address for address, _ in self.reads}
+        return found if self.ends is None else found | {HELD - self.thread}
+
+    @property
+    def touched(self) -> set[int]:
+        """The numbers that it wrote, those of `HELD` included."""
+        return {address for address, _ in self.writes} | self.says
+
 
 HELD = -(1 << 50)
 """Below minus this, one for each thread: what it holds, as said by others."""
@@ -67,7 +77,8 @@ HELD = -(1 << 50)
 class Place:
     """Where a thread can stand: before an operation, with a stack."""
 
-    number: int
+    mark: int
+    """Its number (`cells.Numbers`)."""
     thread: int
     stack: int
     intent: Intent

@@ -13,7 +13,7 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 from lastput.simulate.fault import Frame
-from lastput.simulate.pointer import number
+from lastput.simulate.pointer import Pointer, number
 from lastput.simulate.program import Program
 from lastput.validate.emit import RETURN_CODE
 
@@ -31,11 +31,19 @@ class Level(NamedTuple):
     """Index of its next instruction."""
 
 
-class Held(NamedTuple):
-    """A suspended frame, and the number of the stack that ends with it."""
+class Held:
+    """The suspended frames of a thread, outermost first, each with the number of the stack it ends."""
 
-    frame: FrameType
-    stack: int
+    def __init__(self) -> None:
+        self.frames: list[FrameType] = []
+        self.stacks: list[int] = []
+        self.places: dict[int, int] = {}
+        """Position of each frame, by its identity."""
+
+    @property
+    def stack(self) -> int:
+        """The whole stack."""
+        return self.stacks[-1] if self.stacks else OUTSIDE
 
 
 class Stacks:
@@ -43,58 +51,58 @@ class Stacks:
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._counted = {id(code) for code in program.by_code} | {id(RETURN_CODE)}
-        self._starts = {id(code): _starts(code) for code in program.by_code}
+        self._starts = {id(code): _starts(code) for code in (*program.by_code, RETURN_CODE)}
+        """Of each code whose frames count."""
         self._numbers: dict[tuple[Any, ...], int] = {}
         self.levels: list[Level] = [Level(OUTSIDE, RETURN_CODE, 0)]
         """By number."""
 
-    def of(self, frame: FrameType | None, before: list[Held]) -> list[Held]:
-        """The stack that ends with `frame`, outermost first.
+    def follow(self, held: Held, frame: FrameType | None) -> None:
+        """Bring `held` up to date: the thread stands in `frame` now.
 
-        `before` is the same thread's stack when it stood last: frames whose callee is still there have not
-        run since, and need not be looked at.
+        Frames whose callee is still there have not run since, and need not be looked at.
         """
-        known = {id(held.frame): place for place, held in enumerate(before)}
+        frames, stacks, places = held.frames, held.stacks, held.places
         inner: list[FrameType] = []
         kept = 0
         while frame is not None:
-            if id(frame.f_code) in self._counted:
+            if id(frame.f_code) in self._starts:
                 inner.append(frame)
-                place = known.get(id(frame))
+                place = places.get(id(frame))
                 if place is not None:
                     # This frame has run since, those that it was called from have not.
                     kept = place
                     break
             frame = frame.f_back
-        stack = before[:kept]
-        outer = stack[-1].stack if stack else OUTSIDE
+        for gone in frames[kept:]:
+            del places[id(gone)]
+        del frames[kept:], stacks[kept:]
+        outer = stacks[-1] if stacks else OUTSIDE
         for found in reversed(inner):
             outer = self._number(outer, found)
-            stack.append(Held(found, outer))
-        return stack
+            places[id(found)] = len(frames)
+            frames.append(found)
+            stacks.append(outer)
 
     def _number(self, outer: int, frame: FrameType) -> int:
         code, values = frame.f_code, frame.f_locals
-        key: tuple[Any, ...]
+        at = self._starts[id(code)][frame.f_lasti // 2]
         if code is RETURN_CODE:
-            key = (
-                outer,
-                RETURN_CODE.co_name,
-                tuple(map(self._plain, values["args"])),
-                id(values["function"]),
-            )
-        else:
-            at = self._starts[id(code)][frame.f_lasti // 2]
-            key = (outer, id(code), at, tuple(values), tuple(map(self._plain, values.values())))
+            # Which function it waits for, the frame inside of it says.
+            values = {str(i): v for i, v in enumerate(values["args"])}
+        plain = [
+            v if (kind := type(v)) is int else v._address if kind is Pointer else self._plain(v)
+            for v in values.values()
+        ]
+        key = (outer, id(code), at, *values, *plain)
         found = self._numbers.get(key)
         if found is None:
             found = self._numbers[key] = len(self.levels)
-            self.levels.append(Level(outer, code, frame.f_lasti))
+            self.levels.append(Level(outer, code, at))
         return found
 
     def _plain(self, value: Any) -> Any:
-        if value is None or type(value) is int or type(value) is bool:
+        if value is None or type(value) is bool:
             return value
         if isinstance(value, types.FunctionType):
             return -self._program.world.function_id(getattr(value, "__lastput_original__", value))

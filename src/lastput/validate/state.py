@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, TypeVar
 
-from lastput.validate.cells import GONE, Change, Numbers
+from lastput.validate.cells import GONE, Change
 from lastput.validate.emit import Emission
 from lastput.validate.live import Live
 from lastput.validate.order import Counts, Order
@@ -26,17 +26,21 @@ class State(NamedTuple):
     queues: tuple[Queue, ...]
     """What each thread has come to and the trace has not."""
     counts: Counts
+    taken: int
+    """How many events: the sum of `counts`."""
     memory: int
     """The number of the memory."""
+    stands: int
+    """The number of the places."""
 
 
 class Walker:
     """Moves a machine from state to state."""
 
-    def __init__(self, run: Live, order: Order, numbers: Numbers) -> None:
+    def __init__(self, run: Live, order: Order) -> None:
         self.run = run
         self.order = order
-        self.numbers = numbers
+        self.numbers = run.numbers
         self.begun: list[Change] = []
 
     # -- steps --------------------------------------------------------------------------------------
@@ -48,7 +52,10 @@ class Walker:
         """
         count = self.order.threads
         memory = self.numbers.of_memory(self.run.memory.values)
-        state = State((None,) * count, ((),) * count, (0,) * count, memory)
+        stands = 0
+        for thread in range(count):
+            stands ^= self.numbers["done", thread]
+        state = State((None,) * count, ((),) * count, (0,) * count, 0, memory, stands)
         records: list[Record] = []
         for thread in range(count):
             records.append(self.run.begin(thread))
@@ -75,36 +82,41 @@ class Walker:
         undo: list[Change] = []
         for change in record.writes:
             address, value = change
-            before = values.get(address, GONE)
-            undo.append((address, before))
-            if before is not GONE:
-                memory ^= numbers[address, before]
+            old = values.get(address, GONE)
+            undo.append((address, old))
+            if old is not GONE:
+                memory ^= numbers[address, old]
             if value is GONE:
                 values.pop(address, None)
             else:
                 values[address] = value
                 memory ^= numbers[change]
-        places = _with(state.places, thread, record.next)
+        before, after = state.places[thread], record.next
+        stands = state.stands
+        if before is not after:
+            stands ^= numbers["done", thread] if before is None else before.mark
+            stands ^= numbers["done", thread] if after is None else after.mark
+        places = _with(state.places, thread, after)
         queues = state.queues
         if record.emissions:
             queues = _with(queues, thread, queues[thread] + record.emissions)
-        return State(places, queues, state.counts, memory), undo
+        return State(places, queues, state.counts, state.taken, memory, stands), undo
 
     # -- events -------------------------------------------------------------------------------------
 
     def consume(self, state: State) -> tuple[State, list[int]]:
         """Take every event that may be next and has come; also their places in the trace."""
         taken: list[int] = []
-        found: tuple[State, int] | None = (state, -1)
-        while found is not None:
+        while any(state.queues):
             found = self._consume_one(state)
-            if found is not None:
-                state = found[0]
-                taken.append(found[1])
+            if found is None:
+                break
+            state = found[0]
+            taken.append(found[1])
         return state, taken
 
     def _consume_one(self, state: State) -> tuple[State, int] | None:
-        first = self.order.first(state.counts)
+        first = self.first(state)
         if first is None:
             return None
         threads = [self.order.seen[first].thread]
@@ -121,7 +133,7 @@ class Walker:
             ):
                 queues = _with(state.queues, thread, queue[1:])
                 counts = _with(state.counts, thread, state.counts[thread] + 1)
-                return State(state.places, queues, counts, state.memory), place
+                return state._replace(queues=queues, counts=counts, taken=state.taken + 1), place
         return None
 
     def disagreements(self, state: State, thread: int) -> tuple[list[Disagreement], frozenset[int]]:
@@ -146,25 +158,29 @@ class Walker:
         """
         own, had = self.order.own[thread], state.counts[thread]
         last = len(self.order.seen) - 1
-        if sum(state.counts) < last and own and own[-1] == last:
-            own = own[:-1]
-        left = own[had : had + len(state.queues[thread])]
-        return not all(
-            same(emission, self.order.seen[place])
-            for emission, place in zip(state.queues[thread], left, strict=False)
-        )
+        for ahead, emission in enumerate(state.queues[thread], had):
+            if ahead == len(own) or (own[ahead] == last and state.taken < last):
+                break
+            if not same(emission, self.order.seen[own[ahead]]):
+                return True
+        return False
+
+    def first(self, state: State) -> int | None:
+        """Place of the first event that is left."""
+        if self.order.slack:
+            return self.order.first(state.counts)
+        return state.taken if state.taken < len(self.order.seen) else None
 
     # -- identity -----------------------------------------------------------------------------------
 
-    def key(self, state: State) -> tuple[Counts, int]:
+    def key(self, state: State) -> int:
         """Equal for equal states; for others with a probability that does not count (`Numbers`)."""
-        found = state.memory
-        for thread, place in enumerate(state.places):
-            found ^= self.numbers[thread, -1 if place is None else place.number, "place"]
-        for thread, queue in enumerate(state.queues):
-            if queue:
-                found ^= self.numbers[thread, plain(queue)]
-        return state.counts, found
+        found = state.memory ^ state.stands
+        if any(state.queues):
+            for thread, queue in enumerate(state.queues):
+                if queue:
+                    found ^= self.numbers[thread, plain(queue)]
+        return found ^ self.numbers["had", state.counts if self.order.slack else state.taken]
 
 
 def same(emission: Emission, event: Seen) -> bool:
