@@ -253,10 +253,8 @@ class Live(Scheduler):
         key = _key(runner)
         found = self._places.get(key)
         if found is None:
-            number = len(self._places)
-            found = Place(
-                number, self.numbers[number], runner.spec.index, key[1], runner.intent, origin, before
-            )
+            mark = self.numbers["place", len(self._places)]
+            found = Place(mark, runner.spec.index, key[1], runner.intent, origin, before)
             self._places[key] = found
         return found
 
@@ -272,7 +270,8 @@ class Live(Scheduler):
         self.repeated += len(self._canned)
         runner = self._new(place.thread, args)
         fault = self._switch(runner)
-        if fault is not None or self._canned is not None or self._places.get(_key(runner)) is not place:
+        arrived = fault is None and self._canned is None and runner.intent.operands == place.intent.operands
+        if not arrived or not self.stacks.alike(place.stack, runner.held.stack):
             self._canned = None
             name = self.world.threads[place.thread].name
             raise UsageError(

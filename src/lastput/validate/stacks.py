@@ -28,7 +28,9 @@ class Level(NamedTuple):
     """The stack that it was called from."""
     code: CodeType
     at: int
-    """Index of its next instruction."""
+    """Offset of the instruction that it has come to."""
+    locals: dict[str, Any]
+    """As numbers."""
 
 
 class Held:
@@ -54,7 +56,7 @@ class Stacks:
         self._starts = {id(code): _starts(code) for code in (*program.by_code, RETURN_CODE)}
         """Of each code whose frames count."""
         self._numbers: dict[tuple[Any, ...], int] = {}
-        self.levels: list[Level] = [Level(OUTSIDE, RETURN_CODE, 0)]
+        self.levels: list[Level] = [Level(OUTSIDE, RETURN_CODE, 0, {})]
         """By number."""
 
     def follow(self, held: Held, frame: FrameType | None) -> None:
@@ -98,7 +100,7 @@ class Stacks:
         found = self._numbers.get(key)
         if found is None:
             found = self._numbers[key] = len(self.levels)
-            self.levels.append(Level(outer, code, at))
+            self.levels.append(Level(outer, code, at, dict(zip(values, plain, strict=True))))
         return found
 
     def _plain(self, value: Any) -> Any:
@@ -107,6 +109,24 @@ class Stacks:
         if isinstance(value, types.FunctionType):
             return -self._program.world.function_id(getattr(value, "__lastput_original__", value))
         return number(value)
+
+    def alike(self, stack: int, other: int) -> bool:
+        """Whether two stacks differ at most in what the outermost function left in locals that one lacks.
+
+        A function that begins in the middle of its work lacks what earlier iterations left.
+        """
+        while stack != other:
+            one, two = self.levels[stack], self.levels[other]
+            if one.code is not two.code or one.at != two.at:
+                return False
+            both = one.locals.keys() & two.locals.keys()
+            inside = one.outer != OUTSIDE or two.outer != OUTSIDE
+            if inside and one.locals.keys() != two.locals.keys():
+                return False
+            if any(one.locals[name] != two.locals[name] for name in both):
+                return False
+            stack, other = one.outer, two.outer
+        return True
 
     def frames(self, stack: int) -> tuple[Frame, ...]:
         """The model functions of a stack, outermost first."""
