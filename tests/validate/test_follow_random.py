@@ -20,7 +20,7 @@ from tests.programs.programs import Program, programs
 from tests.validate.automaton import Automaton, Letter, TooLarge, Word
 
 MOST_NODES = 400
-SHARDS, SHORT, LONG = 2, 20, 400
+SHARDS, SHORT, LONG = 2, 12, 400
 WORDS = 6
 DRAWN = 6
 
