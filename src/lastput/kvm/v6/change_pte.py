@@ -18,14 +18,17 @@ from lastput.kvm.v6.notifier import mmu_notifier_to_kvm
 from lastput.kvm.v6.options import Kvm6
 from lastput.lang import WARN_ON, ptr
 
+ENOMEM = 12
 
-def kvm_pgtable_stage2_map(pgt: ptr[kvm_pgtable], addr: int, page: ptr[page]) -> None:
-    """Map a page read-only, if there is a table for it.
+
+def kvm_pgtable_stage2_map(pgt: ptr[kvm_pgtable], addr: int, page: ptr[page]) -> int:
+    """Map a page read-only, if there is a table for it; -ENOMEM if not.
 
     Source: Linux 6.1, arch/arm64/kvm/hyp/pgtable.c, without a memcache.
     """
-    if pgt.pgd.pte[top_index(addr)].table:
-        kvm_pgtable_walk(pgt, addr, addr + 1, no_visit, stage2_map_walk_leaf, no_visit, page, False, False)
+    if not pgt.pgd.pte[top_index(addr)].table:
+        return -ENOMEM
+    return kvm_pgtable_walk(pgt, addr, addr + 1, no_visit, stage2_map_walk_leaf, no_visit, page, False, False)
 
 
 def kvm_set_spte_gfn(kvm: ptr[kvm], gfn: int, page: ptr[page]) -> None:
