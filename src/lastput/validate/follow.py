@@ -47,13 +47,15 @@ def follow(
     most_steps: int = 5_000_000,
     seconds: float = 300.0,
     slack: int = 0,
+    program: EmittingProgram | None = None,
 ) -> Verdict:
     """Whether `world` can run so that exactly `seen` is seen of it, up to the last of these events.
 
     `observable` says of which functions every entry, or return, would have been seen. The threads' next
     entries may be late: what a thread does behind its last event is left open. Beyond `most_steps` or
     `seconds` the verdict is `Undecided`. Events of different CPUs may change places if their time stamps
-    are at most `slack` ns apart.
+    are at most `slack` ns apart. `program` is that of `world` and `observable`, for who has one: to make
+    it takes longer than to follow a short trace.
 
     UsageError for an event that no thread can have, and for a model that is wrong.
     """
@@ -61,7 +63,7 @@ def follow(
         if (event.function, event.at) not in observable:
             raise UsageError(f"event {event.number}: {event.function} ({event.at}) is not observable")
     limits = _Limits(most_steps, time.monotonic(), seconds)
-    with _no_collector(), Live.opened(EmittingProgram(world, observable)) as run:
+    with _no_collector(), Live.opened(program or EmittingProgram(world, observable)) as run:
 
         def search(length: int) -> Verdict:
             order = Order(seen[:length], len(world.threads), slack)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from lastput.ftrace.recording import Recording
-from lastput.lang.world import World
-from lastput.simulate.program import Function, Program
+from lastput.ftrace.recording import Point, Recording
 from lastput.validate.cast import Cast, casts
 from lastput.validate.checks import checks
+from lastput.validate.emit import EmittingProgram
 from lastput.validate.follow import follow
 from lastput.validate.ignored import NOT_MODELLED, REASONS
-from lastput.validate.names import name_of
 from lastput.validate.outcome import Accepted, Refused, Undecided
-from lastput.validate.seen import Observable, Seen
+from lastput.validate.seen import Seen
 from lastput.validate.stage import build
+from lastput.validate.vocabulary import VOCABULARY
 
 Word = Literal["accepted", "refused", "undecided", "vacuous"]
 
@@ -113,8 +111,9 @@ def validate(recording: Recording, plan: Plan | None = None) -> Validation:
 
 def _try(recording: Recording, cast: Cast, plan: Plan) -> Tried:
     world = build(cast.stage)
-    functions = functions_of(world)
-    observable = _observable(recording, functions)
+    words = VOCABULARY[cast.stage.version]
+    observable = frozenset(p for p in recording.observable if p[0] in words and _may_be_seen(p))
+    program = EmittingProgram(world, observable)
     ignored = {reason: dict(names) for reason, names in cast.ignored.items()}
     seen = []
     for role, sight in cast.seen:
@@ -126,21 +125,18 @@ def _try(recording: Recording, cast: Cast, plan: Plan) -> Tried:
             names = ignored.setdefault(NOT_MODELLED, {})
             names[sight.name] = names.get(sight.name, 0) + sight.events
     outcome = follow(
-        world, seen, observable, most_steps=plan.most_steps, seconds=plan.seconds, slack=plan.slack
+        world,
+        seen,
+        observable,
+        most_steps=plan.most_steps,
+        seconds=plan.seconds,
+        slack=plan.slack,
+        program=program,
     )
     return Tried(cast, tuple(seen), outcome, ignored)
 
 
-def _observable(recording: Recording, functions: Mapping[str, Function]) -> Observable:
-    """What the recording would show, of the functions that the model has and does not leave out."""
-    return frozenset(
-        (name, at)
-        for name, at in recording.observable
-        if name in functions and name not in REASONS and not (at == "return" and name in EARLY)
-    )
-
-
-def functions_of(world: World) -> dict[str, Function]:
-    """The functions of the model that threads can reach, by the kernel's name."""
-    named = ((name_of(function), function) for function in Program(world).by_original)
-    return {name: function for name, function in named if name is not None}
+def _may_be_seen(point: Point) -> bool:
+    """Whether an end of a function, if it was recorded, must be found in the model."""
+    name, at = point
+    return name not in REASONS and not (at == "return" and name in EARLY)
