@@ -30,7 +30,7 @@ class Draft:
     time: int
     cpu: int
     comm: str
-    pid: int | None  # None while a function graph without task column has not told it
+    pid: int
     tgid: int | None
     flags: str
     said: Said
@@ -39,9 +39,8 @@ class Draft:
     stack: list[str] | None = None
 
     def event(self, number: int) -> Event:
-        """The finished event; every task is known by now."""
+        """The finished event."""
         said = self.said
-        assert self.pid is not None
         return Event(
             number,
             self.line,

@@ -55,13 +55,16 @@ def file(path: Path) -> File:
 def files(path: Path) -> Iterator[File]:
     """The traces in a folder or an archive, at any depth, by name; or the file itself.
 
-    A `.dat` is left out where the text of the same recording lies beside it.
+    A `.dat` is left out where the text of the same recording lies beside it. Archives in a folder count.
     """
     if path.is_dir():
         names = sorted(str(found.relative_to(path)) for found in path.rglob("*") if found.is_file())
         for name in _traces(str(path), names):
             whole = path / name
-            yield File(str(whole), whole.name, _Directory(whole.parent))
+            if _PACKED.search(name):
+                yield from _members(whole)
+            else:
+                yield File(str(whole), whole.name, _Directory(whole.parent))
     elif _PACKED.search(path.name):
         yield from _members(path)
     else:
@@ -84,10 +87,11 @@ def _members(path: Path) -> Iterator[File]:
 
 
 def _traces(path: str, names: list[str]) -> list[str]:
-    """Those of `names` that are traces."""
+    """Those of `names` that are traces, or archives."""
     matches = [match for name in names if (match := _TRACE.fullmatch(name))]
     texts = {match[1] for match in matches if ".dat" not in match[0][len(match[1]) :]}
-    kept = [match[0] for match in matches if ".dat" not in match[0][len(match[1]) :] or match[1] not in texts]
+    twice = {match[0] for match in matches if ".dat" in match[0][len(match[1]) :] and match[1] in texts}
+    kept = [name for name in names if (_TRACE.fullmatch(name) or _PACKED.search(name)) and name not in twice]
     if not kept:
         raise UsageError(f"{path}: no trace in it (*.trace.txt, *.trace, *.dat)")
     return kept

@@ -27,6 +27,7 @@ _LINE = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _SWITCH = re.compile(r"\s*(\d+)\)\s+(.{1,16}?)-(\d+)\s+=>\s+(.{1,16}?)-(\d+)\s*$")
+_FIRST = re.compile(r"^ *(\d+)\) +(.{1,16}?)-(\d+) +=> ", re.MULTILINE)
 _SYMBOL = r"(?P<symbol>(?!ret=)[\w.$]+)(?: \[[^\]\s]+\])?"
 # The returned value, and the caller's address, stand in comments; trace-cmd puts them elsewhere.
 _TAIL = r"(?P<tail>(?: /\*.*\*/)?(?: \(ret=[^)]*\))?(?: \(\d+\))?)"
@@ -46,15 +47,14 @@ class Graph:
     """What one file's lines have told so far: who runs on which CPU, and what each task is in."""
 
     path: str
-    running: dict[int, tuple[str, int]] = field(default_factory=dict)
-    inside: dict[int, list[str]] = field(default_factory=dict)  # by pid (by ~CPU, if no pid is told)
-    unknown: dict[int, list[Draft]] = field(default_factory=dict)  # by CPU: events whose task is not known
+    running: dict[int, tuple[str, int]]  # by CPU: name and pid
+    inside: dict[int, list[str]] = field(default_factory=dict)  # by pid: the functions, outermost first
 
     def line(self, number: int, text: str, probes: Mapping[str, Probe]) -> list[Draft] | None:
         """The events of one line: none for a task switch, two for `F();`. None: of no graph."""
         switched = _SWITCH.match(text)
         if switched:
-            self._switch(*switched.groups())
+            self.running[int(switched[1])] = (switched[4].strip(), int(switched[5]))
             return []
         match = _LINE.match(text)
         if match is None:
@@ -66,11 +66,7 @@ class Graph:
             raise UsageError(
                 f"{self.path}:{number}: the graph has no time stamps: set options/funcgraph-abstime"
             )
-        draft = self._columns(number, text, match)
-        found = self.call(draft, rest, match["us"], probes)
-        if found is not None and draft.pid is None:
-            self.unknown.setdefault(draft.cpu, []).extend(found)
-        return found
+        return self.call(self._columns(number, text, match), rest, match["us"], probes)
 
     def event(self, draft: Draft, text: str, probes: Mapping[str, Probe]) -> list[Draft] | None:
         """The same from `funcgraph_entry: ... | F() {`, as trace-cmd writes it."""
@@ -81,7 +77,7 @@ class Graph:
         self, draft: Draft, rest: str, duration: str | None, probes: Mapping[str, Probe]
     ) -> list[Draft] | None:
         """The events of what stands behind a graph's last column."""
-        nest = self.inside.setdefault(~draft.cpu if draft.pid is None else draft.pid, [])
+        nest = self.inside.setdefault(draft.pid, [])
         entry = _ENTRY.fullmatch(rest)
         if entry:
             draft.said = _entered(entry)
@@ -98,30 +94,18 @@ class Graph:
             return [draft]
         return None
 
-    def tasks_known(self) -> None:
-        """Refuse the file if something ran on a CPU of which no line tells the task."""
-        for drafts in self.unknown.values():
-            raise UsageError(
-                f"{self.path}:{drafts[0].line}: the graph does not tell which task ran: set"
-                " options/funcgraph-proc"
-            )
-
     def _columns(self, number: int, text: str, match: re.Match[str]) -> Draft:
         cpu = -1 if match["cpu"] is None else int(match["cpu"])
-        comm, pid = self.running.get(cpu, ("", None))
         if match["pid"] is not None:
             comm, pid = match["comm"].strip(), int(match["pid"])
+        elif cpu in self.running:
+            comm, pid = self.running[cpu]
+        else:
+            raise UsageError(
+                f"{self.path}:{number}: the graph does not tell which task ran: set options/funcgraph-proc"
+            )
         time = nanoseconds(match["seconds"], match["fraction"])
         return Draft(number, time, cpu, comm, pid, None, match["flags"] or "", marker(""), text)
-
-    def _switch(self, cpu: str, before: str, pid_before: str, after: str, pid_after: str) -> None:
-        on = int(cpu)
-        for draft in self.unknown.pop(on, []):
-            draft.comm, draft.pid = before.strip(), int(pid_before)
-        nest = self.inside.pop(~on, None)
-        if nest:
-            self.inside[int(pid_before)] = nest
-        self.running[on] = (after.strip(), int(pid_after))
 
     def _leaf(self, entry: Draft, duration: str | None, comment: str) -> Draft:
         """The return of `F();`, when its duration is over."""
@@ -160,6 +144,14 @@ class Graph:
                 while nest.pop() != symbol:
                     pass
         return Said("return", "graph", words.function(symbol), symbol, args=_result(tail))
+
+
+def first_tasks(text: str) -> dict[int, tuple[str, int]]:
+    """By CPU, who ran on it until the first switch of tasks: a graph without task column tells it there."""
+    first: dict[int, tuple[str, int]] = {}
+    for cpu, comm, pid in _FIRST.findall(text):
+        first.setdefault(int(cpu), (comm.strip(), int(pid)))
+    return first
 
 
 def nanoseconds(seconds: str, fraction: str) -> int:

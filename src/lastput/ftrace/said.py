@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from lastput.ftrace import words
 from lastput.ftrace.draft import Said
@@ -20,14 +21,11 @@ _SYSCALL_RETURNS = re.compile(r"sys_(\w+) -> (0x[0-9a-f]+)")
 _SYSCALL = re.compile(r"sys_(\w+)\((.*)\)")
 _SYSCALL_ARGUMENT = re.compile(r"(\w+): (?:0x)?([0-9a-f]+)")
 _PLACE = r"([^\s()+]+)\+0x([0-9a-f]+)(?:/0x[0-9a-f]+)?(?: \[[^\]\s]+\])?"
-_PROBE = re.compile(rf"\({_PLACE}\)\s*(.*)", re.DOTALL)
-_RETURN_PROBE = re.compile(
-    rf"\((?:{_PLACE}|\S+) <- ([^\s()+]+)(?:\+0x0\S*)?(?: \[[^\]\s]+\])?\)\s*(.*)", re.DOTALL
-)
-_ADDRESSES = re.compile(r"\((?:0x)?[0-9a-f]{8,16}(?: <- (?:0x)?([0-9a-f]{8,16}))?\)\s*(.*)", re.DOTALL)
+_PROBE = re.compile(rf"\({_PLACE}\)")
+_RETURN_PROBE = re.compile(rf"\((?:{_PLACE}|\S+) <- ([^\s()+]+)(?:\+0x0\S*)?(?: \[[^\]\s]+\])?\)")
+_ADDRESSES = re.compile(r"\((?:0x)?[0-9a-f]{8,16}(?: <- (?:0x)?[0-9a-f]{8,16})?\)")
 # trace_marker and trace_puts; `print` and `bprint` are trace-cmd's words for them
 _MARKERS = frozenset(("tracing_mark_write", "print", "bprint", "bputs", "raw_data"))
-
 _TRAMPOLINES = ("kretprobe_trampoline", "rethook_trampoline")
 
 
@@ -40,11 +38,8 @@ def said(text: str, probes: Mapping[str, Probe]) -> Said | None:
 
     `probes` are the definitions of kprobe events as far as they are known. Raises Unnamed.
     """
-    entered = _FUNCTION.match(text) if " <-" in text else None
-    if entered:
-        symbol, passed, caller = entered.groups()
-        args = words.arguments(passed) if passed else {}
-        return Said("enter", "function", words.function(symbol), symbol, caller=_function(caller), args=args)
+    if " <-" in text and (entered := _entered(text)):
+        return entered
     name, colon, message = text.partition(":")
     if not colon or not _NAME.fullmatch(name):
         return _syscall(text)
@@ -67,47 +62,56 @@ def marker(text: str) -> Said:
     return Said("marker", "marker", "", message=text)
 
 
+@lru_cache(4096)  # the same few lines come over and over
+def _entered(text: str) -> Said | None:
+    """An entry that the function tracer recorded."""
+    match = _FUNCTION.match(text)
+    if match is None:
+        return None
+    symbol, passed, caller = match.groups()
+    args = words.arguments(passed) if passed else {}
+    return Said("enter", "function", words.function(symbol), symbol, caller=_caller(caller), args=args)
+
+
 def _probe(event: str, text: str, told: Probe | None) -> Said | None:
     """What a kprobe event says: `(F+0x0/0x30) a=1` on the way in, `(caller+0x68/0x160 <- F) ret=0` out."""
-    entry = _PROBE.match(text)
-    if entry:
-        symbol, offset, rest = entry.groups()
-        # Where a function begins with a landing pad the kernel moves the probe behind it; the definition
-        # still says the function.
-        at_entry = int(offset, 16) == 0 or (told is not None and told.at == "enter")
-        kind: Kind = "enter" if at_entry else "inside"
-        return Said(
-            kind, "kprobe", words.function(symbol), symbol, event, args=words.arguments(rest), message=text
-        )
-    back = _RETURN_PROBE.match(text)
-    if back:
-        caller, _, symbol, rest = back.groups()
-        return Said(
-            "return",
-            "kprobe",
-            words.function(symbol),
-            symbol,
-            event,
-            _function(caller or ""),
-            words.arguments(rest),
-            text,
-        )
-    addresses = _ADDRESSES.match(text)
-    if addresses is None:
+    where, end, rest = text.partition(")")
+    place = _place(where + end)
+    if place is None:
         return None
-    if told is None:
-        raise Unnamed(event)
-    args = words.arguments(addresses[2])
-    return Said(told.at, "kprobe", words.function(told.symbol), told.symbol, event, args=args, message=text)
+    kind, symbol, name, caller = place
+    if not symbol:
+        if told is None:
+            raise Unnamed(event)
+        kind, symbol, name = told.at, told.symbol, told.function
+    elif kind == "inside" and told is not None and told.at == "enter":
+        # Where a function begins with a landing pad, the kernel moves the probe behind it.
+        kind = "enter"
+    return Said(kind, "kprobe", name, symbol, event, caller, words.arguments(rest), text)
 
 
-def _function(printed: str) -> str | None:
+@lru_cache(4096)
+def _place(where: str) -> tuple[Kind, str, str, str | None] | None:
+    """Kind, symbol, function and caller of a probe; the names are empty where it tells addresses."""
+    if _ADDRESSES.fullmatch(where):
+        return "enter", "", "", None
+    entry = _PROBE.fullmatch(where)
+    if entry:
+        symbol, offset = entry.groups()
+        return "inside" if int(offset, 16) else "enter", symbol, words.function(symbol), None
+    back = _RETURN_PROBE.fullmatch(where)
+    if back:
+        caller, _, symbol = back.groups()
+        return "return", symbol, words.function(symbol), _caller(caller or "")
+    return None
+
+
+def _caller(printed: str) -> str | None:
     """The caller's name; None where ftrace has an address, or a return probe took the caller's place."""
     symbol = printed.partition("+")[0].partition(" ")[0]
-    hidden = (
-        not symbol or symbol[0] in "[0" or symbol.endswith(("kretprobe_trampoline", "rethook_trampoline"))
-    )
-    return None if hidden else words.function(symbol)
+    if not symbol or symbol[0] in "[0" or symbol.endswith(_TRAMPOLINES):
+        return None
+    return words.function(symbol)
 
 
 def _syscall(text: str) -> Said | None:

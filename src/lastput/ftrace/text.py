@@ -11,7 +11,7 @@ from itertools import pairwise
 from lastput.ftrace import columns, words
 from lastput.ftrace.draft import Draft
 from lastput.ftrace.event import Event
-from lastput.ftrace.graph import Graph
+from lastput.ftrace.graph import Graph, first_tasks
 from lastput.ftrace.probes import Probe
 from lastput.ftrace.said import Unnamed, said
 from lastput.lang.errors import UsageError
@@ -42,7 +42,7 @@ class Text:
 
 def parse(path: str, text: str, probes: Mapping[str, Probe]) -> Text:
     """Read a whole text; `path` is for messages. Raises UsageError for a line that ftrace does not write."""
-    reader = _Reader(path, probes)
+    reader = _Reader(path, probes, first_tasks(text))
     lines = text.split("\n")
     # Every line of ftrace ends with a newline. What follows the last one was cut, anywhere in a number.
     reader.told.truncated = int(lines.pop().strip() != "")
@@ -54,39 +54,34 @@ def parse(path: str, text: str, probes: Mapping[str, Probe]) -> Text:
 class _Reader:
     """Line by line: what the text told so far."""
 
-    def __init__(self, path: str, probes: Mapping[str, Probe]) -> None:
+    def __init__(self, path: str, probes: Mapping[str, Probe], running: dict[int, tuple[str, int]]) -> None:
         self.path = path
         self.probes = probes
         self.told = Text()
         self.drafts: list[Draft] = []
-        self.graph = Graph(path)
+        self.graph = Graph(path, running)
         self.frames: list[str] | None = None  # the stack whose lines are being read
         self.open: Draft | None = None  # a marker that may go on in the next line
-        self.last: dict[tuple[int, int | None], Draft] = {}  # the latest event, by CPU and task
+        self.last: dict[tuple[int, int], Draft] = {}  # the latest event, by CPU and task
 
     def line(self, number: int, line: str) -> None:
-        if self.frames is not None and self._frame(line):
-            return
+        if self.frames is not None:
+            if self._frame(self.frames, line):
+                return
+            self.frames = None
         parsed = columns.columns(number, line)
-        if parsed is None:
-            self._other(number, line)
-            return
-        draft, text = parsed
-        if self._stack(draft, text):
-            return
         try:
-            found = self._events(draft, text)
+            if parsed is None:
+                self._other(number, line)
+            else:
+                self._event(number, line, *parsed)
         except Unnamed as probe:
             raise UsageError(
                 f"{self.path}:{number}: the probe {probe} tells an address, no function: put the tracer's"
                 " kprobe_events beside the file, as kprobe_events.txt"
             ) from None
-        if found is None:
-            raise self._unknown(number, line)
-        self._add(found)
 
     def end(self) -> Text:
-        self.graph.tasks_known()
         told = self.told
         if told.entries_in_buffer is not None and told.entries_written is not None:
             told.lost += told.entries_written - told.entries_in_buffer
@@ -95,22 +90,28 @@ class _Reader:
         told.events = tuple(draft.event(n) for n, draft in enumerate(_in_order(self.path, self.drafts)))
         return told
 
-    def _events(self, draft: Draft, text: str) -> list[Draft] | None:
+    def _event(self, number: int, line: str, draft: Draft, text: str) -> None:
+        """A line with the columns of an event."""
+        if self._stack(draft, text):
+            return
         if text.startswith("funcgraph_e"):
-            return self.graph.event(draft, text, self.probes)
+            found = self.graph.event(draft, text, self.probes)
+            if found is None:
+                raise self._unknown(number, line)
+            self._add(found)
+            return
         event = said(text, self.probes)
         if event is None:
-            return None
+            raise self._unknown(number, line)
         draft.said = event
-        return [draft]
+        self._add([draft])
 
     def _add(self, found: list[Draft]) -> None:
-        self.frames = None
         self.drafts.extend(found)
         if found:
             self.last[found[-1].cpu, found[-1].pid] = found[-1]
-        is_open = found and found[-1].said.kind == "marker" and not found[-1].text.endswith("*/")
-        self.open = found[-1] if is_open else None
+        self.open = found[-1] if found and found[-1].said.kind == "marker" else None
+        self._close()
 
     def _stack(self, draft: Draft, text: str) -> bool:
         """Whether a stack trace begins here; it belongs to the latest event of this task on this CPU."""
@@ -123,26 +124,24 @@ class _Reader:
         self.open = None
         return True
 
-    def _frame(self, line: str) -> bool:
+    def _frame(self, frames: list[str], line: str) -> bool:
+        """Whether it is one more line of a stack trace."""
         frame = _FRAME.match(line)
         if frame is None:
             return False
-        assert self.frames is not None
-        self.frames.append(words.function(frame[1].partition("+")[0].partition(" ")[0]))
+        frames.append(words.function(frame[1].partition("+")[0].partition(" ")[0]))
         return True
 
     def _other(self, number: int, line: str) -> None:
         """A line without the columns of an event: header, losses, a line of a graph, more of a marker."""
-        if self._header(line):
+        if self._header(line) or _NO_EVENT.match(line):
+            return
+        if self.open is not None:
+            self._goes_on(self.open, line)
             return
         found = self._of_graph(number, line)
         if found is not None:
             self._add(found)
-            return
-        if _NO_EVENT.match(line):
-            return
-        if self.open is not None:
-            self._goes_on(self.open, line)
             return
         if columns.has_other_time(line):
             raise UsageError(
@@ -172,6 +171,12 @@ class _Reader:
         """User space may write several lines at once; ftrace prints them as they are."""
         marker.text += f"\n{line}"
         marker.said.message += "\n" + line.removesuffix(" */")
+        self._close()
+
+    def _close(self) -> None:
+        """In a graph a marker is a comment, and ends with it."""
+        if self.open is not None and self.open.text.endswith("*/"):
+            self.open = None
 
     def _unknown(self, number: int, line: str) -> UsageError:
         shown = line if len(line) <= 80 else f"{line[:77]}..."
@@ -193,7 +198,7 @@ def _in_order(path: str, drafts: list[Draft]) -> list[Draft]:
     """
     by_cpu: dict[int, list[Draft]] = defaultdict(list)
     for draft in drafts:
-        by_cpu[draft.cpu if draft.cpu >= 0 else ~(draft.pid or 0)].append(draft)
+        by_cpu[draft.cpu if draft.cpu >= 0 else ~draft.pid].append(draft)
     for own in by_cpu.values():
         for this, following in reversed(list(pairwise(own))):
             if this.computed:
