@@ -44,7 +44,7 @@ NR_OPEN = 3
 class Fd:
     """Sizes of descriptor tables."""
 
-    nr_open: int = option(NR_OPEN, "room in a descriptor table", low=NR_OPEN, high=64)
+    nr_open: int = option(3, "room in a descriptor table", low=3, high=64)
 
 
 @struct

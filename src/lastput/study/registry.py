@@ -56,6 +56,7 @@ WHERE = {
     "kvm/v6-vma-vs-fault": ("lastput.study.v6_blocks", "vma_vs_fault"),
     "users/amdkfd": ("lastput.study.users_amdkfd", "amdkfd"),
     "users/sva": ("lastput.study.users_sva", "sva"),
+    "kvm/traced": ("lastput.validate.traced", "traced"),
     "users/get-put": ("lastput.study.users_get_put", "get_put"),
 }
 """Module and attribute of each scenario."""

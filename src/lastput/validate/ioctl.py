@@ -18,7 +18,7 @@ from lastput.kvm.v6.memory_region import kvm_set_memory_region
 from lastput.kvm.v6.options import Kvm6
 from lastput.kvm.v6.stats import kvm_debugfs_open, kvm_vcpu_ioctl_get_stats_fd, kvm_vm_ioctl_get_stats_fd
 from lastput.lang import NULL, ptr
-from lastput.validate.scene import Act, act_of, argument, scene
+from lastput.validate.scene import Act, Scene, act_of, argument, scene
 
 VM_FILE = 0
 
@@ -52,12 +52,12 @@ def kvm_vm_ioctl(filp: ptr[file], act: int, code: int) -> int:
     kvm = file_kvm(filp)
     if current().mm != kvm.mm:
         return -EIO
-    if act == Act.create_vcpu:
+    if Scene.acts & (1 << Act.create_vcpu) and act == Act.create_vcpu:
         number = argument(code, 0)
         kvm_vm_ioctl_create_vcpu(kvm, scene.vcpu[number], number, vcpu_file(number))
-    elif act == Act.set_memory:
+    elif Scene.acts & (1 << Act.set_memory) and act == Act.set_memory:
         kvm_set_memory_region(kvm, slots_at(argument(code, 0)), slots_at(argument(code, 1)))
-    elif act == Act.open_stats:
+    elif Scene.acts & (1 << Act.open_stats) and act == Act.open_stats:
         kvm_vm_ioctl_get_stats_fd(kvm, stats_file(argument(code, 0)))
     return 0
 
@@ -87,7 +87,7 @@ def kvm_vcpu_ioctl(filp: ptr[file], act: int, code: int) -> int:
         return -EIO
     if act == Act.run:
         kvm_arch_vcpu_ioctl_run(vcpu)
-    elif act == Act.open_stats:
+    elif Scene.acts & (1 << Act.open_stats) and act == Act.open_stats:
         kvm_vcpu_ioctl_get_stats_fd(vcpu, stats_file(argument(code, 0)))
     return 0
 

@@ -44,7 +44,7 @@ from lastput.validate.ioctl import (
     open_debugfs,
 )
 from lastput.validate.resume import resumes
-from lastput.validate.scene import Act, act_of, argument, is_optional, scene
+from lastput.validate.scene import Act, Scene, act_of, argument, is_optional, scene
 
 
 def has_work(role: int) -> bool:
@@ -93,7 +93,7 @@ def with_file(role: int, code: int) -> None:
     act = act_of(code)
     filp = fget(held_for(code))
     if filp:
-        if act == Act.mmap_run:
+        if Scene.acts & (1 << Act.mmap_run) and act == Act.mmap_run:
             mmap_run(argument(code, 0), filp)
         elif on_file(filp, code) == 0 and act == Act.run:
             scene.role[role].running = filp
@@ -106,32 +106,32 @@ def other(role: int, code: int) -> None:
     act = act_of(code)
     first = argument(code, 0)
     end = argument(code, 1)
-    if act == Act.create_vm:
+    if Scene.acts & (1 << Act.create_vm) and act == Act.create_vm:
         create_vm()
-    elif act == Act.open_stats:
+    elif Scene.acts & (1 << Act.open_stats) and act == Act.open_stats:
         open_debugfs(code)
-    elif act == Act.close:
+    elif Scene.acts & (1 << Act.close) and act == Act.close:
         sys_close(first)
-    elif act == Act.send:
+    elif Scene.acts & (1 << Act.send) and act == Act.send:
         send(first)
-    elif act == Act.receive:
+    elif Scene.acts & (1 << Act.receive) and act == Act.receive:
         receive(first)
-    elif act == Act.drop_message:
+    elif Scene.acts & (1 << Act.drop_message) and act == Act.drop_message:
         drop_message()
-    elif act == Act.munmap_run:
+    elif Scene.acts & (1 << Act.munmap_run) and act == Act.munmap_run:
         munmap_kvm_run(current().mm, first)
-    elif act == Act.fork:
+    elif Scene.acts & (1 << Act.fork) and act == Act.fork:
         fork(first, end, argument(code, 2))
-    elif act == Act.exec:
+    elif Scene.acts & (1 << Act.exec) and act == Act.exec:
         execve(first)
-    elif act == Act.exit:
+    elif Scene.acts & (1 << Act.exit) and act == Act.exit:
         end_run(role)
         do_exit()
-    elif act == Act.delayed_fput:
+    elif Scene.acts & (1 << Act.delayed_fput) and act == Act.delayed_fput:
         delayed_fput()
-    elif act == Act.mmget:
+    elif Scene.acts & (1 << Act.mmget) and act == Act.mmget:
         mmget(role)
-    elif act == Act.mmput:
+    elif Scene.acts & (1 << Act.mmput) and act == Act.mmput:
         mmput_held(role)
     else:
         memory(act, first, end)
@@ -139,29 +139,29 @@ def other(role: int, code: int) -> None:
 
 def memory(act: int, first: int, end: int) -> None:
     """A call that is about memory: the caller's own, or the owner's."""
-    if act == Act.reap:
+    if Scene.acts & (1 << Act.reap) and act == Act.reap:
         oom_reap(scene.mm, first, end)
-    elif act == Act.invalidate:
+    elif Scene.acts & (1 << Act.invalidate) and act == Act.invalidate:
         change_protection(current().mm, first, end)
-    elif act == Act.dontneed:
+    elif Scene.acts & (1 << Act.dontneed) and act == Act.dontneed:
         zap_page_range_single(current().mm, first, end)
-    elif act == Act.munmap:
+    elif Scene.acts & (1 << Act.munmap) and act == Act.munmap:
         unmap_region(current().mm, first, end)
-    elif act == Act.cow:
+    elif Scene.acts & (1 << Act.cow) and act == Act.cow:
         wp_page_copy(current().mm, first)
-    elif act == Act.rmap_invalidate:
+    elif Scene.acts & (1 << Act.rmap_invalidate) and act == Act.rmap_invalidate:
         rmap_invalidate(first, end)
-    elif act == Act.age:
+    elif Scene.acts & (1 << Act.age) and act == Act.age:
         age(first, end)
-    elif act == Act.clear_young:
+    elif Scene.acts & (1 << Act.clear_young) and act == Act.clear_young:
         clear_young(first, end)
-    elif act == Act.test_young:
+    elif Scene.acts & (1 << Act.test_young) and act == Act.test_young:
         test_young(first)
-    elif act == Act.walk_age:
+    elif Scene.acts & (1 << Act.walk_age) and act == Act.walk_age:
         mmu_notifier_clear_young(scene.mm, first, end)
-    elif act == Act.walk_test:
+    elif Scene.acts & (1 << Act.walk_test) and act == Act.walk_test:
         mmu_notifier_test_young(scene.mm, first)
-    elif act == Act.change_pte:
+    elif Scene.acts & (1 << Act.change_pte) and act == Act.change_pte:
         change_page(scene.mm, first)
 
 

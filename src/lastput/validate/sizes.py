@@ -6,6 +6,7 @@ from collections import Counter
 
 from lastput.lang import UsageError
 from lastput.lang.options import Value
+from lastput.validate.scene import Act
 from lastput.validate.script import Stage
 
 MOST_PAGES = 4096
@@ -58,6 +59,7 @@ def sizes(stage: Stage) -> dict[str, Value]:
         "tops": top_entries(stage.pages),
         "batch": top_entries(stage.pages),
         "calls": calls,
+        "acts": sum(1 << Act[name] for name in counted(stage)),
         "roles": len(stage.roles),
         "files": files_of(stage),
         "slot_sets": slot_sets(stage),

@@ -13,7 +13,7 @@ class Kvm6:
     vcpus: int = option(0, "vcpu threads that run the guest", low=0, high=2)
     touches: int = option(1, "guest accesses of each vcpu", low=1, high=3)
     tasks: int = option(3, "tasks that may be inside one kind of callback at a time", low=3, high=63)
-    seq_limit: int = option(15, "the highest that mmu_invalidate_seq may become", low=15, high=1 << 40)
+    seq_limit: int = option(15, "the highest that mmu_invalidate_seq may become", low=15, high=10**12)
     slots: int = option(1, "memory slots that a VM may have", low=1, high=2)
     elide_lock: bool = option(True, "an invalidation that hits no slot takes no mmu_lock (071064f14d87)")
     memslot_update: str = option(

@@ -8,7 +8,7 @@ space and the page cache of the walk (filled before mmu_lock is taken) are left 
 from __future__ import annotations
 
 from lastput.kernel.gup import get_user_pages
-from lastput.kernel.mm_types import page
+from lastput.kernel.mm_types import mm_struct, page
 from lastput.kernel.page import put_page
 from lastput.kernel.preempt import might_sleep
 from lastput.kernel.rcu import rcu_read_lock, rcu_read_unlock
@@ -100,22 +100,22 @@ def kvm_pgtable_walk_end() -> None:
         rcu_read_unlock()
 
 
-def hva_to_pfn(hva: int, write: bool) -> ptr[page]:
+def hva_to_pfn(mm: ptr[mm_struct], hva: int, write: bool) -> ptr[page]:
     """The page behind an address of the owner, with a reference; it is faulted in if need be. May sleep.
 
     Source: Linux 6.1, virt/kvm/kvm_main.c.
     """
     if Arm6.permissions:
-        return get_user_page(current().mm, hva, write)
-    return get_user_pages(current().mm, hva)
+        return get_user_page(mm, hva, write)
+    return get_user_pages(mm, hva)
 
 
-def __gfn_to_pfn_memslot(kvm: ptr[kvm], gfn: int, hva: int, write: bool) -> ptr[page]:
+def __gfn_to_pfn_memslot(mm: ptr[mm_struct], gfn: int, hva: int, write: bool) -> ptr[page]:
     """The page behind a guest page; the kernel looks `hva` up here once more, in the same slot.
 
     Source: Linux 6.1, virt/kvm/kvm_main.c.
     """
-    return hva_to_pfn(hva, write)
+    return hva_to_pfn(mm, hva, write)
 
 
 def stage2_entry(pgt: ptr[kvm_pgtable], gfn: int, fault_status: int, page: ptr[page], block: bool) -> None:
@@ -148,7 +148,7 @@ def user_mem_abort(vcpu: ptr[kvm_vcpu], gfn: int, hva: int, fault_status: int, w
         up_read(mm.mmap_sem)
     if not (Arm6.vma_sizes and Arm6.seq_in_mmap_lock):
         mmu_seq = kvm.mmu_invalidate_seq
-    page = __gfn_to_pfn_memslot(kvm, gfn, hva, write)
+    page = __gfn_to_pfn_memslot(mm, gfn, hva, write)
     kvm_fault_lock(kvm)
     pgt = kvm.arch.arm64.mmu.pgt
     if mmu_invalidate_retry(kvm, mmu_seq):
