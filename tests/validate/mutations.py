@@ -200,8 +200,8 @@ def _rename(recording: Recording, chosen: list[Call], random: Random) -> Change 
     return Change(f"{call}; it is {other.name} as in event {other.number}", call.events, renamed)
 
 
-def _argument(keys: tuple[str, ...], other: Callable[[int, Random], int]) -> Any:
-    """A change of one of these arguments, to what `other` makes of its value."""
+def _argument(keys: tuple[str, ...], other: Callable[[int, Random, Event], int]) -> Any:
+    """A change of one of these arguments, to what `other` makes of its value in this event."""
 
     def change(recording: Recording, chosen: list[Call], random: Random) -> Change | None:
         having = [call for call in chosen if any(key in call.first.args for key in keys)]
@@ -212,7 +212,7 @@ def _argument(keys: tuple[str, ...], other: Callable[[int, Random], int]) -> Any
         value = call.first.args[key]
         if not isinstance(value, int):
             return None
-        new = other(value, random)
+        new = other(value, random, call.first)
         first = replace(call.first, args={**call.first.args, key: new})
         shown = f"{value:#x} to {new:#x}" if max(value, new) > 0xFFFF else f"{value} to {new}"
         return Change(f"{call}; {key} from {shown}", call.events, (first, *call.events[1:]))
@@ -220,20 +220,20 @@ def _argument(keys: tuple[str, ...], other: Callable[[int, Random], int]) -> Any
     return change
 
 
-def _root(value: int, random: Random) -> int:
+def _root(value: int, random: Random, event: Event) -> int:
     return 0 if value else 0xFFFF_0000_0DEA_D000
 
 
-def _near(value: int, random: Random) -> int:
+def _near(value: int, random: Random, event: Event) -> int:
     return value + random.choice((1, -1) if value else (1,))
 
 
-def _page(value: int, random: Random) -> int:
-    """An address or a number of a page, some pages on."""
-    return value + random.choice((1, 2)) * (PAGE if value > 0xFFFF_FFFF else 1)
+def _page(value: int, random: Random, event: Event) -> int:
+    """An address, or a number of a page of the guest, one or two pages on."""
+    return value + random.choice((1, 2)) * (1 if "gfn" in event.name else PAGE)
 
 
-def _result(value: int, random: Random) -> int:
+def _result(value: int, random: Random, event: Event) -> int:
     return random.choice([one for one in (0, 1, -11, -14) if one != value])
 
 
