@@ -46,6 +46,8 @@ class Play(Scheduler):
         self.entered: list[tuple[str, str]] = []
         self.copies = False
         """What a write to a read-only page gives: a copy, or the page itself."""
+        self.fails = False
+        """A page that is not mapped for an access cannot be."""
 
     def emit(self, emission: Emission) -> None:
         """A function of the vocabulary is entered."""
@@ -61,8 +63,11 @@ class Play(Scheduler):
         assert thread.operation is not None, f"{thread.spec.name} has finished"
         assert self.enabled(thread.spec.index), f"{thread.spec.name} is blocked"
         choice = 0
-        if thread.operation.kind == "choose" and thread.operation.operands == (2,):
-            choice = int(skip if stands_between(thread) else self.copies)
+        if thread.operation.kind == "choose" and stands_between(thread):
+            choice = int(skip and thread.operation.operands == (2,))
+        elif thread.operation.kind == "choose":
+            (ways,) = thread.operation.operands
+            choice = ways - 1 if self.fails else int(self.copies and ways == 3)
         self.step(thread.spec.index, choice)
 
     def makes(self, name: str, count: int = 1, *, skip: bool = False) -> list[str]:

@@ -177,6 +177,37 @@ def test_the_guest_writes_after_a_fork() -> None:
         assert play.look(lambda: pte.page == play.object("mm").pte[1].page) is True
 
 
+def test_the_owner_may_not_access_the_page_either() -> None:
+    with played(there(role("vmm", "munmap 1 2; run 0; touch 1 1; touch 0 1"))) as play:
+        play.makes("vmm", 2)
+        play.fails = True
+        assert play.makes("vmm") == ["kvm_handle_guest_abort", "__gfn_to_pfn_memslot", "hva_to_pfn"]  # d2
+        assert play.look(lambda: bool(play.object("mm").pte[1].page)) is False
+
+
+def test_a_huge_page_is_split_inside_of_an_invalidation() -> None:
+    with played(there(role("vmm", "split 1 2 0 4"))) as play:
+        start = ["__mmu_notifier_invalidate_range_start", "kvm_mmu_notifier_invalidate_range_start"]
+        end = ["__mmu_notifier_invalidate_range_end", "kvm_mmu_notifier_invalidate_range_end"]
+        unmap = ["kvm_unmap_gfn_range", "__unmap_stage2_range", "kvm_pgtable_stage2_unmap"]
+        assert play.makes("vmm") == [  # d5
+            *("zap_page_range_single", *start, *unmap, *start, *unmap, *end, *end, "tlb_finish_mmu"),
+        ]
+        assert play.look(lambda: play.object("kvm").mmu_invalidate_seq) == 2
+
+
+def test_dirty_pages_are_logged() -> None:
+    with played(
+        there(role("vmm", "log_dirty 4; run 0; touch 1 1; touch 1 1; end_run; get_dirty; run 0; touch 1 1"))
+    ) as play:
+        play.makes("vmm", 2)
+        fault = ["kvm_handle_guest_abort", "__gfn_to_pfn_memslot", "hva_to_pfn"]
+        assert play.makes("vmm") == [*fault, "kvm_pgtable_stage2_relax_perms"]  # d6
+        assert play.makes("vmm") == []
+        play.makes("vmm", 3)
+        assert play.makes("vmm") == [*fault, "kvm_pgtable_stage2_relax_perms"]  # d6
+
+
 def test_a_copy_on_write_outside_of_the_guest() -> None:
     with played(there(role("vmm", "cow 4"))) as play:
         assert play.makes("vmm") == [  # a1-func

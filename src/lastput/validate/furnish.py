@@ -286,7 +286,7 @@ def signal_of(s: Setup, stage: Stage, role: Role, signals: dict[int, Any]) -> An
 
 def encode(s: Setup, stage: Stage, props: Props, call: Call) -> int:
     """A call as a number. Those that change memory slots name the sets of slots that they put into force."""
-    args = slots_for(s, stage, props, call) if call.name == "set_memory" else call.args
+    args = slots_for(s, stage, props, call) if call.name in ("set_memory", "log_dirty") else call.args
     code = 0
     for argument in reversed(args):
         code = code * ARGS + argument

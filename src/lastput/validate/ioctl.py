@@ -14,7 +14,7 @@ from lastput.kvm.v6.arm64.kvm_host import Arm6
 from lastput.kvm.v6.create import kvm_dev_ioctl, kvm_vm_ioctl_create_vcpu
 from lastput.kvm.v6.kvm_host import kvm_memslots, kvm_vcpu
 from lastput.kvm.v6.kvm_main import EIO, file_kvm, file_vcpu
-from lastput.kvm.v6.memory_region import kvm_set_memory_region
+from lastput.kvm.v6.memory_region import kvm_mmu_wp_memory_region, kvm_set_memory_region
 from lastput.kvm.v6.options import Kvm6
 from lastput.kvm.v6.stats import kvm_debugfs_open, kvm_vcpu_ioctl_get_stats_fd, kvm_vm_ioctl_get_stats_fd
 from lastput.lang import NULL, ptr
@@ -56,7 +56,11 @@ def kvm_vm_ioctl(filp: ptr[file], act: int, code: int) -> int:
         number = argument(code, 0)
         kvm_vm_ioctl_create_vcpu(kvm, scene.vcpu[number], number, vcpu_file(number))
     elif Scene.acts & (1 << Act.set_memory) and act == Act.set_memory:
-        kvm_set_memory_region(kvm, slots_at(argument(code, 0)), slots_at(argument(code, 1)))
+        kvm_set_memory_region(kvm, slots_at(argument(code, 0)), slots_at(argument(code, 1)), False)
+    elif Scene.acts & (1 << Act.log_dirty) and act == Act.log_dirty:
+        kvm_set_memory_region(kvm, slots_at(argument(code, 0)), slots_at(argument(code, 1)), True)
+    elif Scene.acts & (1 << Act.get_dirty) and act == Act.get_dirty:
+        kvm_mmu_wp_memory_region(kvm)
     elif Scene.acts & (1 << Act.open_stats) and act == Act.open_stats:
         kvm_vm_ioctl_get_stats_fd(kvm, stats_file(argument(code, 0)))
     return 0
@@ -116,6 +120,8 @@ def held_for(code: int) -> int:
     act = act_of(code)
     number = argument(code, 0)
     if act == Act.vm_ioctl or act == Act.set_memory or act == Act.create_vcpu:
+        return VM_FILE
+    if act == Act.log_dirty or act == Act.get_dirty:
         return VM_FILE
     if act == Act.run or act == Act.vcpu_ioctl or act == Act.mmap_run:
         return vcpu_file(number)

@@ -134,17 +134,20 @@ def other(role: int, code: int) -> None:
     elif Scene.acts & (1 << Act.mmput) and act == Act.mmput:
         mmput_held(role)
     else:
-        memory(act, first, end)
+        memory(code, first, end)
 
 
-def memory(act: int, first: int, end: int) -> None:
+def memory(code: int, first: int, end: int) -> None:
     """A call that is about memory: the caller's own, or the owner's."""
+    act = act_of(code)
     if Scene.acts & (1 << Act.reap) and act == Act.reap:
         oom_reap(scene.mm, first, end)
     elif Scene.acts & (1 << Act.invalidate) and act == Act.invalidate:
         change_protection(current().mm, first, end)
     elif Scene.acts & (1 << Act.dontneed) and act == Act.dontneed:
-        zap_page_range_single(current().mm, first, end)
+        zap_page_range_single(current().mm, first, end, 0, 0)
+    elif Scene.acts & (1 << Act.split) and act == Act.split:
+        zap_page_range_single(current().mm, first, end, argument(code, 2), argument(code, 3))
     elif Scene.acts & (1 << Act.munmap) and act == Act.munmap:
         unmap_region(current().mm, first, end)
     elif Scene.acts & (1 << Act.cow) and act == Act.cow:

@@ -23,7 +23,7 @@ class Scene:
 
     calls: int = option(1, "calls in all scripts together", low=0, high=1_000_000)
     roles: int = option(1, "tasks", low=0, high=63)
-    acts: int = option((1 << 34) - 1, "bit mask of the calls that are in scripts", low=0, high=(1 << 34) - 1)
+    acts: int = option((1 << 37) - 1, "bit mask of the calls that are in scripts", low=0, high=(1 << 37) - 1)
     files: int = option(1, "files of KVM that there ever are", low=0, high=64)
     slot_sets: int = option(1, "sets of memory slots that come into force", low=0, high=10_000)
 
@@ -65,6 +65,9 @@ class Act(IntEnum):
     walk_age = 31
     walk_test = 32
     change_pte = 33
+    log_dirty = 34
+    get_dirty = 35
+    split = 36
 
 
 ACTS = 64

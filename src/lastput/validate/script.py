@@ -52,6 +52,10 @@ CALLS: Mapping[str, tuple[str, ...]] = {
     "walk_age": ("first", "end"),
     "walk_test": ("page",),
     "change_pte": ("page",),
+    # less common
+    "log_dirty": ("pages",),
+    "get_dirty": (),
+    "split": ("first", "end", "first_inside", "end_inside"),
 }
 """Every call, and what its arguments are.
 
@@ -83,6 +87,9 @@ age, ...        ask for, and clear, the access flags of pages by the reverse map
                 clear_young, test_young
 walk_age, ...   the same by the owner's address space, of which the caller is a user: DAMON (clear_young),
                 khugepaged (test_young)
+log_dirty       set_memory that has the slot's dirty pages logged: everything is write-protected
+get_dirty       KVM_GET_DIRTY_LOG, which write-protects again
+split           dontneed of a part of a huge page: it is split inside, with a notification of its own
 change_pte      ksmd makes a page read-only, or puts an equal one in its place
 """
 

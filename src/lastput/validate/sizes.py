@@ -13,7 +13,7 @@ MOST_PAGES = 4096
 MOST_ROLES = 63
 LAST_LEVEL = 512
 """Pages that one last-level table maps, with pages of 4 KiB."""
-INVALIDATIONS = ("reap", "dontneed", "munmap", "cow", "invalidate", "rmap_invalidate", "change_pte")
+INVALIDATIONS = ("reap", "dontneed", "munmap", "cow", "invalidate", "rmap_invalidate", "change_pte", "split")
 
 
 def table_size(pages: int) -> int:
@@ -38,7 +38,7 @@ def files_of(stage: Stage) -> int:
 
 def slot_sets(stage: Stage) -> int:
     """Sets of slots that come into force: the first, and up to two for each change."""
-    return 1 + 2 * counted(stage)["set_memory"]
+    return 1 + 2 * counted(stage)["set_memory"] + counted(stage)["log_dirty"]
 
 
 def sizes(stage: Stage) -> dict[str, Value]:

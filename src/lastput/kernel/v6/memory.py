@@ -108,10 +108,17 @@ def wp_page_reuse(pte: ptr[pte_t]) -> None:
             pte.writable = True
 
 
+ALLOWED = 0
+COPY = 1
+"""What becomes of a page that is looked up where its entry does not allow it; anything else: an error."""
+
+
 def get_user_page(mm: ptr[mm_struct], address: int, write: bool) -> ptr[page]:
     """The page at an address of guest memory, with a reference; faulted in, or copied, if need be.
 
-    A page that is only read is mapped for writing, too, if its entry allows that.
+    NULL if the area there does not allow the access, or there is none: which areas there are is not known
+    here, so that it may be so whenever the entry has to be changed. A page that is only read is mapped for
+    writing, too, if its entry allows that.
 
     Source: Linux 6.1, mm/gup.c: get_user_pages_unlocked.
     """
@@ -120,10 +127,17 @@ def get_user_page(mm: ptr[mm_struct], address: int, write: bool) -> ptr[page]:
     found = fast(pte, write)
     while not found:
         if not pte.page:
-            do_anonymous_page(mm, address)
-        elif choose(2) == 1:
-            wp_page_copy(mm, address)
+            if choose(2) == ALLOWED:
+                do_anonymous_page(mm, address)
+            else:
+                return found
         else:
-            wp_page_reuse(pte)
+            how = choose(3)
+            if how == COPY:
+                wp_page_copy(mm, address)
+            elif how == ALLOWED:
+                wp_page_reuse(pte)
+            else:
+                return found
         found = fast(pte, write)
     return found

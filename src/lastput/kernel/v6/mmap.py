@@ -97,12 +97,23 @@ def unmap_region(mm: ptr[mm_struct], start: int, end: int) -> None:
     tlb_finish_mmu()
 
 
-def zap_page_range_single(mm: ptr[mm_struct], start: int, end: int) -> None:
-    """Drop the pages of a range, which stays mapped: MADV_DONTNEED.
+def split_huge_pmd(mm: ptr[mm_struct], first: int, end: int) -> None:
+    """Replace a huge entry by small ones: secondary MMUs hear of all of it. The model has small ones anyway.
+
+    Source: Linux 6.1, mm/huge_memory.c: __split_huge_pmd.
+    """
+    change_begin(mm, first, end)
+    change_end(mm, first, end)
+
+
+def zap_page_range_single(mm: ptr[mm_struct], start: int, end: int, first: int, last: int) -> None:
+    """Drop the pages of a range, which stays mapped: MADV_DONTNEED. A huge page first..last is split for it.
 
     Source: Linux 6.1, mm/memory.c.
     """
     change_begin(mm, start, end)
+    if first < last:
+        split_huge_pmd(mm, first, last)
     unmap_page_range(mm, start, end)
     change_end(mm, start, end)
     tlb_finish_mmu()

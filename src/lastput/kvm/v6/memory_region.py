@@ -9,6 +9,7 @@ from __future__ import annotations
 from lastput.kernel.mutex import mutex_lock, mutex_unlock
 from lastput.kernel.rwlock import write_lock, write_unlock
 from lastput.kvm.v6.arm64.stage2 import __unmap_stage2_range
+from lastput.kvm.v6.arm64.unmap import kvm_pgtable_stage2_wrprotect
 from lastput.kvm.v6.kvm_host import kvm, kvm_memory_slot, kvm_memslots
 from lastput.kvm.v6.memslots import kvm_swap_active_memslots
 from lastput.lang import kfree, ptr
@@ -21,11 +22,26 @@ def kvm_arch_prepare_memory_region() -> None:
     """
 
 
-def kvm_arch_commit_memory_region() -> None:
-    """Write-protect a slot whose dirty pages are logged from now on: not modelled.
+def kvm_mmu_wp_memory_region(kvm: ptr[kvm]) -> None:
+    """Have every write to the slot be noticed from now on.
 
     Source: Linux 6.1, arch/arm64/kvm/mmu.c.
     """
+    write_lock(kvm.mmu_lock)
+    slot = kvm.memslots.slot[0]
+    pgt = kvm.arch.arm64.mmu.pgt
+    if pgt:
+        kvm_pgtable_stage2_wrprotect(pgt, slot.base_gfn, slot.base_gfn + slot.npages)
+    write_unlock(kvm.mmu_lock)
+
+
+def kvm_arch_commit_memory_region(kvm: ptr[kvm], logs: bool) -> None:
+    """Write-protect a slot whose dirty pages are logged from now on.
+
+    Source: Linux 6.1, arch/arm64/kvm/mmu.c.
+    """
+    if logs:
+        kvm_mmu_wp_memory_region(kvm)
 
 
 def kvm_arch_flush_shadow_memslot(kvm: ptr[kvm], slot: ptr[kvm_memory_slot]) -> None:
@@ -50,7 +66,7 @@ def kvm_invalidate_memslot(kvm: ptr[kvm], invalid: ptr[kvm_memslots]) -> None:
     kfree(old)
 
 
-def kvm_set_memslot(kvm: ptr[kvm], slots: ptr[kvm_memslots], invalid: ptr[kvm_memslots]) -> None:
+def kvm_set_memslot(kvm: ptr[kvm], slots: ptr[kvm_memslots], invalid: ptr[kvm_memslots], logs: bool) -> None:
     """Put `slots` into force; by way of `invalid`, if a slot is deleted.
 
     Source: Linux 6.1, virt/kvm/kvm_main.c.
@@ -60,23 +76,27 @@ def kvm_set_memslot(kvm: ptr[kvm], slots: ptr[kvm_memslots], invalid: ptr[kvm_me
     kvm_arch_prepare_memory_region()
     old = kvm.memslots
     kvm_swap_active_memslots(kvm, slots)
-    kvm_arch_commit_memory_region()
+    kvm_arch_commit_memory_region(kvm, logs)
     kfree(old)
 
 
-def __kvm_set_memory_region(kvm: ptr[kvm], slots: ptr[kvm_memslots], invalid: ptr[kvm_memslots]) -> None:
+def __kvm_set_memory_region(
+    kvm: ptr[kvm], slots: ptr[kvm_memslots], invalid: ptr[kvm_memslots], logs: bool
+) -> None:
     """Change the slots. Holds slots_lock. What user space may ask for is not looked at.
 
     Source: Linux 6.1, virt/kvm/kvm_main.c.
     """
-    kvm_set_memslot(kvm, slots, invalid)
+    kvm_set_memslot(kvm, slots, invalid, logs)
 
 
-def kvm_set_memory_region(kvm: ptr[kvm], slots: ptr[kvm_memslots], invalid: ptr[kvm_memslots]) -> None:
-    """Change the slots.
+def kvm_set_memory_region(
+    kvm: ptr[kvm], slots: ptr[kvm_memslots], invalid: ptr[kvm_memslots], logs: bool
+) -> None:
+    """Change the slots. `logs`: dirty pages are logged from now on.
 
     Source: Linux 6.1, virt/kvm/kvm_main.c.
     """
     mutex_lock(kvm.slots_lock)
-    __kvm_set_memory_region(kvm, slots, invalid)
+    __kvm_set_memory_region(kvm, slots, invalid, logs)
     mutex_unlock(kvm.slots_lock)

@@ -36,6 +36,7 @@ FSC_FAULT = 1
 FSC_ACCESS = 2
 FSC_PERM = 3
 
+EFAULT = 14
 EXIT = 0
 RESUME = 1
 
@@ -127,7 +128,7 @@ def stage2_entry(pgt: ptr[kvm_pgtable], gfn: int, fault_status: int, page: ptr[p
         kvm_pgtable_stage2_map(pgt, gfn, page, block, writable)
 
 
-def user_mem_abort(vcpu: ptr[kvm_vcpu], gfn: int, hva: int, fault_status: int, write: bool) -> None:
+def user_mem_abort(vcpu: ptr[kvm_vcpu], gfn: int, hva: int, fault_status: int, write: bool) -> int:
     """Map the page behind `gfn`, unless it is being invalidated: then the guest faults again.
 
     How large a page may be mapped is looked up under mmap_lock, where areas can change (`vma_sizes`). The
@@ -149,6 +150,8 @@ def user_mem_abort(vcpu: ptr[kvm_vcpu], gfn: int, hva: int, fault_status: int, w
     if not (Arm6.vma_sizes and Arm6.seq_in_mmap_lock):
         mmu_seq = kvm.mmu_invalidate_seq
     page = __gfn_to_pfn_memslot(mm, gfn, hva, write)
+    if Arm6.permissions and not page:
+        return -EFAULT
     kvm_fault_lock(kvm)
     pgt = kvm.arch.arm64.mmu.pgt
     if mmu_invalidate_retry(kvm, mmu_seq):
@@ -160,6 +163,7 @@ def user_mem_abort(vcpu: ptr[kvm_vcpu], gfn: int, hva: int, fault_status: int, w
     kvm_fault_unlock(kvm)
     put_page(page)
     witness6.retried = False
+    return RESUME
 
 
 def io_mem_abort() -> int:
@@ -186,6 +190,8 @@ def handle_access_fault(vcpu: ptr[kvm_vcpu], gfn: int) -> None:
 def kvm_handle_guest_abort(vcpu: ptr[kvm_vcpu], gfn: int, fault_status: int, write: bool) -> int:
     """The guest's access has faulted: RESUME if it is to be tried again, EXIT if user space is to act.
 
+    An error if the owner may not access the page either.
+
     Source: Linux 6.1, arch/arm64/kvm/mmu.c.
     """
     kvm = vcpu.kvm
@@ -197,7 +203,7 @@ def kvm_handle_guest_abort(vcpu: ptr[kvm_vcpu], gfn: int, fault_status: int, wri
     elif fault_status == FSC_ACCESS:
         handle_access_fault(vcpu, gfn)
     else:
-        user_mem_abort(vcpu, gfn, hva, fault_status, write)
+        ret = user_mem_abort(vcpu, gfn, hva, fault_status, write)
     srcu_read_unlock(kvm.srcu)
     return ret
 

@@ -71,6 +71,37 @@ def kvm_pgtable_stage2_unmap(pgt: ptr[kvm_pgtable], addr: int, end: int) -> int:
     )
 
 
+# -- write-protect ---------------------------------------------------------------------------
+
+
+def stage2_wrprotect_walker(
+    pgt: ptr[kvm_pgtable],
+    table: ptr[table_page],
+    ptep: ptr[kvm_pte_t],
+    addr: int,
+    level: int,
+    page: ptr[page],
+    block: bool,
+    writable: bool,
+) -> int:
+    """Take a leaf's permission to write.
+
+    Source: Linux 6.1, arch/arm64/kvm/hyp/pgtable.c: stage2_attr_walker.
+    """
+    with atomic():
+        ptep.writable = False
+    return 0
+
+
+def kvm_pgtable_stage2_wrprotect(pgt: ptr[kvm_pgtable], addr: int, end: int) -> None:
+    """Have the guest fault when it writes to pages of a range.
+
+    Source: Linux 6.1, arch/arm64/kvm/hyp/pgtable.c.
+    """
+    none: ptr[page] = NULL
+    kvm_pgtable_walk(pgt, addr, end, no_visit, stage2_wrprotect_walker, no_visit, none, False, False)
+
+
 # -- destroy ---------------------------------------------------------------------------------
 
 
