@@ -167,7 +167,7 @@ def _prepare(native: Compiled, plan: Plan) -> None:
     """Have the search's own code ready, so that compiling it does not count as searching."""
     from lastput.engine.search import prepare
 
-    prepare(native.native.words, plan.store)
+    prepare(native.native.words, plan.store, plan.cores)
 
 
 def _search(

@@ -53,8 +53,8 @@ class Plan:
     reduce: frozenset[str] = frozenset()
     """Names of REDUCTIONS to use; none in the reference run."""
     cores: int = 1
-    """Threads that search, each with its own part of the states, once a level has some ten thousand of them.
-    No result depends on their number."""
+    """Threads that search together, wherever a level has some ten thousand states. No result depends on their
+    number."""
 
     cluster: str | None = None
     """Workers that search instead of threads: `local:N` for N processes of this machine, else the address of

@@ -12,18 +12,18 @@ from lastput.engine import checkpoint
 from lastput.engine.checkpoint import Damaged, Manifest
 from lastput.engine.model import NativeModel
 from lastput.engine.shard import Shard
-from lastput.engine.team import Threads, move
+from lastput.engine.team import Here, move
 
 from .toys import graph, plain
 
 MODEL = graph(4, nodes=2000, words=2, state_events=3, step_events=3)
 
 
-def team_of(size: int, model: NativeModel = MODEL) -> Threads:
-    return Threads([Shard(model, budget=60 << 20, number=i, of=size, batch=16) for i in range(size)])
+def team_of(size: int, model: NativeModel = MODEL) -> Here:
+    return Here([Shard(model, budget=60 << 20, number=i, of=size, batch=16) for i in range(size)])
 
 
-def started(size: int) -> Threads:
+def started(size: int) -> Here:
     one = team_of(1)
     one.one(0, "plant", MODEL.initial)
     team = team_of(size)
@@ -31,7 +31,7 @@ def started(size: int) -> Threads:
     return team
 
 
-def levels(team: Threads, most: int) -> list[int]:
+def levels(team: Here, most: int) -> list[int]:
     """Search up to `most` levels; the sizes of all levels so far."""
     for _ in range(most):
         if not any(team.each("begin")):

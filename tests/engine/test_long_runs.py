@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lastput.engine import checkpoint
+from lastput.engine import checkpoint, sweep
 from lastput.engine import search as searching
 from lastput.engine.checkpoint import Damaged, Keep
 from lastput.engine.model import NativeModel
@@ -20,6 +20,7 @@ from lastput.engine.shard import Shard
 from lastput.engine.team import Team
 
 from .test_search import agree
+from .together import Together
 from .toys import graph, grid, plain
 
 NEVER = 1e9
@@ -47,6 +48,8 @@ class Stops:
             return original(search)
 
         monkeypatch.setattr(searching._Search, "_halt", halt)
+        # A sweep asks after each batch, not every some milliseconds.
+        monkeypatch.setattr(sweep, "_CALL_SECONDS", 0)
 
 
 @pytest.fixture
@@ -134,12 +137,23 @@ def test_a_damaged_checkpoint_is_refused(change: str, stops: Stops, tmp_path: Pa
         search(model, keep=Keep(tmp_path, NEVER, resume=True))
 
 
-def test_another_number_of_cores_is_refused(stops: Stops, tmp_path: Path) -> None:
+def test_any_number_of_cores_goes_on(stops: Stops, tmp_path: Path) -> None:
     stops.left = 200
     assert search(grid(14), cores=2, spread=1, keep=Keep(tmp_path, NEVER)).stop == "interrupt"
     stops.left = -1
-    with pytest.raises(Damaged, match="on 2 cores"):
-        search(grid(14), cores=3, keep=Keep(tmp_path, NEVER, resume=True))
+    outcome = search(grid(14), cores=3, spread=1, keep=Keep(tmp_path, NEVER, resume=True), keep_going=True)
+    same(outcome, search(grid(14), keep_going=True))
+    assert outcome.resumed > 0
+
+
+def test_another_number_of_workers_is_refused(stops: Stops, tmp_path: Path) -> None:
+    stops.left = 60
+    outcome = search(grid(14), cluster=Together(2), spread=1, keep=Keep(tmp_path, NEVER))
+    assert outcome.stop == "interrupt"
+    stops.left = -1
+    for other in (None, Together(3)):
+        with pytest.raises(Damaged, match="by 2 workers"):
+            search(grid(14), cluster=other, keep=Keep(tmp_path, NEVER, resume=True))
 
 
 def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -180,13 +194,14 @@ def test_levels_of_a_grid_on_disk(tmp_path: Path) -> None:
     assert outcome.levels == np.rint(np.poly1d([1] * 13) ** 4).astype(int).tolist()
 
 
-@pytest.mark.parametrize(("cores", "memory"), [(8, 16 << 20), (16, 16 << 20), (64, 256 << 20)])
-def test_more_shards_than_memory_has_room_for(cores: int, memory: int) -> None:
-    """The buffers of so many shards alone take all there is: one shard goes on, or says that it is full."""
+@pytest.mark.parametrize(("number", "memory"), [(8, 16 << 20), (16, 16 << 20), (64, 256 << 20)])
+@pytest.mark.parametrize("what", ["cores", "shards"])
+def test_more_than_memory_has_room_for(what: str, number: int, memory: int) -> None:
+    """The buffers of so many alone take all there is: fewer cores work, one shard goes on."""
     model = graph(3, 3000, words=5, threads=17, choices=20)
-    outcome = searching.search(
-        model, limits=Limits(max_memory=memory), cores=cores, spread=1, keep_going=True
-    )
+    limits = Limits(max_memory=memory)
+    how: dict[str, Any] = {"cluster": Together(number)} if what == "shards" else {"cores": number}
+    outcome = searching.search(model, limits=limits, spread=1, keep_going=True, **how)
     expected = plain(model, keep_going=True)
     assert outcome.stop == "complete"
     assert outcome.levels == expected.levels
@@ -206,17 +221,9 @@ def test_nobody_goes_on_from_where_states_were_dropped(cores: int, tmp_path: Pat
 def test_one_shard_on_disk_and_the_other_not(
     stops: Stops, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    original = searching._Search._shard
-
-    def shard(search: searching._Search, number: int, of: int) -> Any:
-        search.budget, whole = (
-            (search.budget // 8 if of > 1 and number == 0 else search.budget),
-            search.budget,
-        )
-        try:
-            return original(search, number, of)
-        finally:
-            search.budget = whole
+    def less(how: dict[str, Any]) -> None:
+        if how["number"] == 0:
+            how["budget"] //= 4
 
     save = checkpoint.save
 
@@ -227,20 +234,19 @@ def test_one_shard_on_disk_and_the_other_not(
         save(directory, team, manifest)
 
     monkeypatch.setattr(checkpoint, "save", saved)
-    monkeypatch.setattr(searching._Search, "_shard", shard)
     monkeypatch.setattr(searching, "_ROUND", 64)
     how: dict[str, Any] = {
-        "cores": 2,
+        "cluster": Together(2, disk=tmp_path, change=less),
         "keep_going": True,
         "disk": tmp_path,
         "limits": Limits(max_memory=4 << 20),
     }
     undisturbed = search(grid(14), **how)
     assert undisturbed.store == "disk"
-    for left in range(400, 1000, 75):
+    for left in range(100, 420, 40):
         keep = tmp_path / f"kept-{left}"
         stops.left = left
-        search(grid(14), keep=Keep(keep, 1e-6), **how)
+        assert search(grid(14), keep=Keep(keep, 1e-6), **how).stop == "interrupt"
         stops.left = -1
         same(search(grid(14), keep=Keep(keep, NEVER, resume=True), **how), undisturbed)
 
@@ -249,9 +255,9 @@ def test_the_old_checkpoint_is_there_until_the_new_one_is_whole(
     stops: Stops, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A run that does not resume dies between the shards of its first checkpoint."""
-    how: dict[str, Any] = {"cores": 2, "spread": 1, "keep_going": True}
+    how: dict[str, Any] = {"cluster": Together(2), "spread": 1, "keep_going": True}
     undisturbed = search(grid(14), **how)
-    stops.left = 300
+    stops.left = 40
     assert search(grid(14), keep=Keep(tmp_path, NEVER), **how).stop == "interrupt"
     original = Shard.save
 

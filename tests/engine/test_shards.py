@@ -1,4 +1,4 @@
-"""Any number of shards: the same counts, coverage, events and counterexample as a plain search."""
+"""Any number of shards or cores: the same counts, coverage, events and counterexample as a plain search."""
 
 from __future__ import annotations
 
@@ -12,50 +12,55 @@ import pytest
 
 from lastput.engine import routing
 from lastput.engine import search as searching
+from lastput.engine.hands import Hand
 from lastput.engine.model import NativeModel
 from lastput.engine.native import shape_of
 from lastput.engine.search import Limits, Outcome, Progress
 from lastput.engine.shard import Shard
-from lastput.engine.team import Threads, move
+from lastput.engine.sweep import Sweep
+from lastput.engine.team import Here, move
 
 from .test_limits import ENDLESS, consistent
 from .test_search import agree
 from .test_store import rows_of
+from .together import Together
 from .toys import graph, grid, plain
 
-CORES = [1, 2, 3, 7]
+HOW: list[dict[str, int]] = [{"cores": 1}, {"cores": 2}, {"cores": 7}, {"shards": 2}, {"shards": 7}]
 SMALL = Limits(max_memory=60 << 20)
 """So little that no shard takes huge pages: to clear them takes longer than these searches."""
 
 
-def search(model: NativeModel, *, limits: Limits = SMALL, **how: Any) -> Outcome:
-    return searching.search(model, limits=limits, **how)
+def search(model: NativeModel, *, limits: Limits = SMALL, shards: int = 0, **how: Any) -> Outcome:
+    """With shards: in so many of them, in this process."""
+    cluster = Together(shards) if shards else None
+    return searching.search(model, limits=limits, cluster=cluster, **how)
 
 
-@pytest.mark.parametrize("cores", CORES)
+@pytest.mark.parametrize("how", HOW, ids=str)
 @pytest.mark.parametrize("words", [1, 2, 5])
-def test_complete_graphs(cores: int, words: int) -> None:
+def test_complete_graphs(how: dict[str, int], words: int) -> None:
     for seed in range(2):
         model = graph(seed, nodes=3000, words=words)
-        agree(search(model, cores=cores, spread=1), plain(model))
+        agree(search(model, **how, spread=1), plain(model))
 
 
-@pytest.mark.parametrize("cores", CORES)
+@pytest.mark.parametrize("how", HOW, ids=str)
 @pytest.mark.parametrize("spread", [1, 50])
 @pytest.mark.parametrize("events", [(3, 0), (9, 9), (0, 60)])
-def test_violations_are_the_same(cores: int, spread: int, events: tuple[int, int]) -> None:
+def test_violations_are_the_same(how: dict[str, int], spread: int, events: tuple[int, int]) -> None:
     """Spread at the first level, and in the middle."""
     for seed in range(5):
         model = graph(seed, 400, state_events=events[0], step_events=events[1])
-        outcome = search(model, cores=cores, spread=spread, batch=7)
+        outcome = search(model, **how, spread=spread, batch=7)
         agree(outcome, plain(model))
 
 
-@pytest.mark.parametrize("cores", CORES)
-def test_keep_going(cores: int) -> None:
+@pytest.mark.parametrize("how", HOW, ids=str)
+def test_keep_going(how: dict[str, int]) -> None:
     for seed in range(4):
         model = graph(seed, 1000, state_events=3, step_events=3)
-        outcome = search(model, keep_going=True, cores=cores, spread=1, batch=16)
+        outcome = search(model, keep_going=True, **how, spread=1, batch=16)
         assert outcome.stop == "complete"
         agree(outcome, plain(model, keep_going=True))
 
@@ -64,38 +69,39 @@ def test_keep_going(cores: int) -> None:
 def test_numbers_of_threads(threads: int) -> None:
     for seed in range(4):
         model = graph(seed, 2000, words=1, threads=threads, choices=4, step_events=1)
+        agree(search(model, shards=3, spread=1), plain(model))
         agree(search(model, cores=3, spread=1), plain(model))
 
 
-@pytest.mark.parametrize("cores", CORES)
-def test_a_million_states(cores: int) -> None:
-    outcome = search(grid(31), limits=Limits(), keep_going=True, cores=cores, spread=1000)
+@pytest.mark.parametrize("how", HOW, ids=str)
+def test_a_million_states(how: dict[str, int]) -> None:
+    outcome = search(grid(31), limits=Limits(), keep_going=True, **how, spread=1000)
     assert (outcome.stop, outcome.states, outcome.transitions) == ("complete", 32**4, 4 * 31 * 32**3)
     assert outcome.levels == np.rint(np.poly1d([1] * 32) ** 4).astype(int).tolist()
     assert outcome.violation is not None
     assert outcome.violation.schedule == [(t, 0) for t in range(4) for _ in range(31)]
 
 
-@pytest.mark.parametrize("cores", CORES)
+@pytest.mark.parametrize("how", HOW, ids=str)
 @pytest.mark.parametrize("most", [1, 2, 100, 5000])
-def test_max_states_is_exact(cores: int, most: int) -> None:
+def test_max_states_is_exact(how: dict[str, int], most: int) -> None:
     """The same states and transitions, whatever the shards."""
-    outcome = search(grid(ENDLESS), limits=replace(SMALL, max_states=most), cores=cores, spread=1)
+    outcome = search(grid(ENDLESS), limits=replace(SMALL, max_states=most), **how, spread=1)
     alone = search(grid(ENDLESS), limits=replace(SMALL, max_states=most))
     assert (outcome.stop, outcome.states) == ("max-states", most)
     assert (outcome.levels, outcome.transitions) == (alone.levels, alone.transitions)
     consistent(outcome)
 
 
-@pytest.mark.parametrize("cores", CORES)
-def test_as_many_states_as_allowed_is_complete(cores: int) -> None:
+@pytest.mark.parametrize("how", HOW, ids=str)
+def test_as_many_states_as_allowed_is_complete(how: dict[str, int]) -> None:
     for most, stop in ((256, "complete"), (255, "max-states")):
         limits = replace(SMALL, max_states=most)
-        assert search(grid(3), keep_going=True, limits=limits, cores=cores, spread=1).stop == stop
+        assert search(grid(3), keep_going=True, limits=limits, **how, spread=1).stop == stop
 
 
-@pytest.mark.parametrize("cores", CORES)
-def test_violation_in_the_level_that_hits_the_limit(cores: int) -> None:
+@pytest.mark.parametrize("how", HOW, ids=str)
+def test_violation_in_the_level_that_hits_the_limit(how: dict[str, int]) -> None:
     both = 0
     for seed in range(16):
         model = graph(seed, 400, step_events=2)
@@ -103,7 +109,7 @@ def test_violation_in_the_level_that_hits_the_limit(cores: int) -> None:
         if expected.best is None or len(expected.levels) < 3:
             continue
         limits = replace(SMALL, max_states=sum(expected.levels) - 1)
-        outcome = search(model, limits=limits, cores=cores, spread=1)
+        outcome = search(model, limits=limits, **how, spread=1)
         assert outcome.stop == "violation"
         assert outcome.violation is not None
         assert outcome.violation.schedule == list(expected.best[1])
@@ -112,8 +118,9 @@ def test_violation_in_the_level_that_hits_the_limit(cores: int) -> None:
 
 
 @pytest.mark.parametrize("memory", [10_000_000, 100_000_000])
-def test_max_memory(memory: int) -> None:
-    outcomes = [search(grid(ENDLESS), limits=Limits(max_memory=memory), cores=2) for _ in range(2)]
+@pytest.mark.parametrize("how", [{"cores": 2}, {"shards": 2}], ids=str)
+def test_max_memory(memory: int, how: dict[str, int]) -> None:
+    outcomes = [search(grid(ENDLESS), limits=Limits(max_memory=memory), **how) for _ in range(2)]
     for outcome in outcomes:
         assert outcome.stop == "max-memory"
         assert outcome.states > memory // 100
@@ -122,12 +129,12 @@ def test_max_memory(memory: int) -> None:
     assert outcomes[0].levels == outcomes[1].levels
 
 
-def test_one_shard_without_room_ends_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    def shard(model: NativeModel, *, budget: int, number: int, **how: Any) -> Shard:
-        return Shard(model, budget=budget // 50 if number == 1 else budget, number=number, **how)
+def test_one_shard_without_room_ends_the_search() -> None:
+    def less(how: dict[str, Any]) -> None:
+        if how["number"] == 1:
+            how["budget"] //= 50
 
-    monkeypatch.setattr(searching, "Shard", shard)
-    outcome = search(grid(ENDLESS), cores=3, spread=1)
+    outcome = searching.search(grid(ENDLESS), limits=SMALL, cluster=Together(3, change=less), spread=1)
     assert outcome.stop == "max-memory"
     assert outcome.states < 200_000, "the others, who had room, were not to go on"
     consistent(outcome)
@@ -137,16 +144,17 @@ def test_a_violating_state_in_one_shard_and_a_violating_step_in_another() -> Non
     """States count for all shards, then: steps of the same level are a step longer."""
     for seed in range(100, 160):
         model = graph(seed, 300, state_events=6, step_events=12)
-        agree(search(model, cores=3, spread=1), plain(model))
+        agree(search(model, shards=3, spread=1), plain(model))
 
 
-@pytest.mark.parametrize("cores", [2, 3])
-def test_many_rounds_to_a_level(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("how", [{"shards": 2}, {"shards": 3}, {"cores": 2}], ids=str)
+def test_many_rounds_to_a_level(how: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
     """Shards that are done with a level wait for those that are not."""
     monkeypatch.setattr(searching, "_ROUND", 10)
+    monkeypatch.setattr(searching, "_LONG_ROUND", 10)
     for seed in range(4):
         model = graph(seed, 1500, state_events=0, step_events=2)
-        outcome = search(model, keep_going=True, cores=cores, spread=1, batch=4)
+        outcome = search(model, keep_going=True, **how, spread=1, batch=4)
         agree(outcome, plain(model, keep_going=True))
 
 
@@ -192,7 +200,7 @@ def test_an_error_in_one_shard_ends_all(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(Shard, "absorb", fail)
     with pytest.raises(RuntimeError, match="one shard"):
-        search(grid(ENDLESS), cores=3, spread=1)
+        search(grid(ENDLESS), shards=3, spread=1)
 
 
 def test_cores_below_one_are_refused() -> None:
@@ -249,8 +257,8 @@ def test_moving_keeps_levels_apart() -> None:
     for _ in range(4):
         one.begin()
         one.expand(1 << 40)
-    team = Threads([Shard(model, budget=1 << 28, number=i, of=3) for i in range(3)])
-    move(Threads([one]), team)
+    team = Here([Shard(model, budget=1 << 28, number=i, of=3) for i in range(3)])
+    move(Here([one]), team)
     levels = [sum(sizes) for sizes in zip(*(shard.levels for shard in team.shards), strict=True)]
     assert levels == one.levels
     assert sum(shard.store.count for shard in team.shards) == one.store.count
@@ -258,19 +266,16 @@ def test_moving_keeps_levels_apart() -> None:
     team.close()
 
 
-def outcome_of(cores: int) -> Outcome:
-    return search(graph(5, nodes=30_000), cores=cores, spread=1, batch=64)
-
-
-def test_the_same_run_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_result_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads that dawdle change nothing."""
-    expected = outcome_of(1)
-    expand = Shard.expand
+    model = graph(5, nodes=30_000)
+    expected = search(model, keep_going=True)
+    work = Sweep._work
 
-    def dawdle(self: Shard, most: int) -> list:
-        time.sleep(0.002 * self.number)
-        return expand(self, most)
+    def dawdle(self: Sweep, hand: Hand) -> None:
+        time.sleep(0.002 * (id(hand) >> 4 & 3))
+        work(self, hand)
 
-    monkeypatch.setattr(Shard, "expand", dawdle)
-    found = outcome_of(3)
+    monkeypatch.setattr(Sweep, "_work", dawdle)
+    found = search(model, keep_going=True, cores=3, spread=1, batch=64)
     assert (found.levels, found.transitions) == (expected.levels, expected.transitions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lastput.engine import memory
 from lastput.engine.kernels import _hash
 from lastput.engine.store import Store
 
@@ -120,16 +121,17 @@ def test_budget_is_kept(budget: int) -> None:
 
 def test_refused_growth_leaves_all_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = rows_of(20_000, 2)
-    store = Store(2, BUDGET)
-    store.add(rows, 5000)
-    true_reserve = store.rebuild.__func__.__globals__["reserve"]
+    true_reserve = memory.reserve
 
-    def refuse(size: int, *rest: object) -> np.ndarray:
-        if size > 4 << 14:
+    def refuse(size: int, kind: type, *rest: bool) -> np.ndarray:
+        if kind is np.uint32 and size > 4 << 14:
             raise OSError("no memory")
-        return true_reserve(size, *rest)
+        return true_reserve(size, kind, *rest)
 
     monkeypatch.setattr("lastput.engine.store.reserve", refuse)
+    monkeypatch.setattr("lastput.engine.memory.reserve", refuse)
+    store = Store(2, BUDGET)
+    store.add(rows, 5000)
     assert not store.add(rows, 20_000)
     assert store.stop == "max-memory"
     check(store, rows[: 2 * store.count])

@@ -134,7 +134,9 @@ class Approximate:
     def _room(self) -> int:
         """States that there may be before something is full."""
         per_state = 8 * self.words + self._trace_bits / 8
-        left = self.budget - self.bytes - 4 * self.page
+        # A state takes a bit of the families when it is found, and one when it is expanded.
+        later = max(0, 2 * self.count - int(self.where[FAMILY])) // 8
+        left = self.budget - self.bytes - later - 4 * self.page
         free = max(0, self._taken[1] - (self.count - self.next_base))
         room = self.count + free + int(max(0, left) / per_state)
         return room if self.filtering else min(room, int(self.lines * _LINE_STATES["hash"]))

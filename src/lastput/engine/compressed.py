@@ -282,7 +282,8 @@ def slot_bits(lines: int) -> int:
 def compress(plain: Store) -> Compressed | None:
     """A plain store's states, compressed; the plain one is used up. None: there is no memory for the tables,
     or compressing would not gain any, and the plain one is as before."""
-    bits, plain.index = plain.bits, np.zeros(0, np.uint32)
+    bits = plain.bits
+    plain.drop_index()
     found = None
     with contextlib.suppress(OSError):  # from `reserve`: there is no address space for the tables
         found = _compressed(plain)

@@ -7,6 +7,7 @@ import ctypes
 import numpy as np
 import numpy.typing as npt
 
+from lastput.engine.memory import zeros
 from lastput.engine.model import NativeModel
 
 _BUFFER_BYTES = 1 << 24
@@ -30,13 +31,16 @@ class Expander:
         self.rows = np.empty(self.batch * model.max_successors * model.words, np.uint64)
         self.labels = np.empty(self.batch * model.max_successors, np.uint64)
         self.events = np.empty((self.batch * model.max_events, 2), np.uint64)
-        self.coverage: npt.NDArray[np.uint8] = np.zeros(max(1, model.coverage), np.uint8)
-        self._event_count = np.zeros(1, np.int64)
+        # Written all the time.
+        self.coverage: npt.NDArray[np.uint8] = zeros(max(1, model.coverage), np.uint8)
+        self.event_count = zeros(1, np.int64)
         self._expand = _EXPAND(model.expand)
         self._out = [
             array.ctypes.data
-            for array in (self.rows, self.labels, self.events, self._event_count, self.coverage)
+            for array in (self.rows, self.labels, self.events, self.event_count, self.coverage)
         ]
+        self.addresses = np.array(self._out, np.int64)
+        """Of the buffers, in the order in which a model's `expand` takes them."""
 
     @property
     def bytes(self) -> int:
@@ -44,7 +48,7 @@ class Expander:
 
     def run(self, states: npt.NDArray[np.uint64], first: int, n: int) -> tuple[int, int]:
         """Expand the states first..first+n, n <= batch. Returns the numbers of successors and of events."""
-        self._event_count[0] = 0
+        self.event_count[0] = 0
         address = states.ctypes.data + first * self.words * 8
         successors = self._expand(address, n, *self._out)
-        return successors, int(self._event_count[0])
+        return successors, int(self.event_count[0])

@@ -75,16 +75,16 @@ class Keeper:
                 self.cluster.say(f"no checkpoint could be written: {self.trouble}")
         self.saved = time.monotonic()
 
-    def found(self, shards: int) -> Manifest | None:
-        """The checkpoint of an earlier run, if there is one and it is to be gone on from, on `shards` cores.
+    def found(self) -> Manifest | None:
+        """The checkpoint of an earlier run, if there is one and it is to be gone on from.
 
         Damaged if it cannot be."""
         if self.keep is None or not self.keep.resume:
             return None
         manifest = checkpoint.load(self.keep.directory, self.digest)
-        if manifest is not None and manifest.shards not in (1, shards):
-            where, cores = self.keep.directory, manifest.shards
-            raise Damaged(f"{where} is of a search on {cores} cores: use --cores {cores}")
+        workers = 1 if self.cluster is None else self.cluster.size
+        if manifest is not None and manifest.shards not in (1, workers):
+            raise Damaged(f"{self.keep.directory} is of a search by {manifest.shards} workers of a cluster")
         self.last = self.begun_from = manifest
         return manifest
 

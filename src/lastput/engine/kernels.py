@@ -4,9 +4,11 @@ The hash index is open addressing with linear probing over 32-bit slots, after L
 Weber, "Boosting Multi-Core Reachability Performance with Shared Hash Tables" (FMCAD 2010), arXiv
 1004.2772. A slot is (index of the state + 1) in its low `bits` bits and, in the bits above them, a tag
 from the hash, so that a slot of another state is nearly always told apart without reading that state.
-Departures: one writer, so no locks and no atomics; a slot holds an index into the array of states, which
-stays in breadth-first order, instead of states living in the table; and the kernels work on blocks of
-successors in stages (hash and prefetch the slots; read the slots and prefetch the states they name;
+Departures: a slot holds an index into the array of states, which stays in breadth-first order, instead of
+states living in the table. So no slot is ever locked: a thread writes a state to a place in that array which
+is its own, and only then puts the place's number into an empty slot, by compare and swap; whoever loses a
+slot compares with the state that won it. One thread alone needs not even that. And the kernels work on
+blocks of successors in stages (hash and prefetch the slots; read the slots and prefetch the states they name;
 compare or insert), so that cache misses overlap: group prefetching, Chen, Ailamaki, Gibbons and Mowry,
 "Improving Hash Join Performance through Prefetching" (ICDE 2004).
 
@@ -28,7 +30,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from lastput.engine.native import fold, native, prefetch
+from lastput.engine.native import exchange, fold, native, prefetch
 
 BLOCK = 64
 """Successors that go through the stages together; also the length of the scratch arrays."""
@@ -39,6 +41,8 @@ LINE = 16
 _ONE = np.uint64(1)
 _LINE = np.uint64(LINE)
 _INSIDE = np.uint64(LINE - 1)
+_WORDS = np.uint64(8)
+"""Words of a cache line."""
 _ZERO = np.uint32(0)
 _SEED = np.uint64(0x2D358DCCAA6C78A5)
 _STEP = np.uint64(0x8BB84B93962EACC9)
@@ -137,12 +141,22 @@ def _approach(rows, begin, end, states, index, bits, keep, shape, hashes, places
 
 
 @native
-def insert(rows, first, n, states, count, limit, index, bits, keep, shape, hashes, places, numbers):
-    """Append the rows first..n that are not among the `count` states yet.
+def _claim(index, place, slot, beside):
+    """Fill an empty place. Returns 0, or the slot that another thread has put there first."""
+    if beside is None:
+        index[place] = slot
+        return _ZERO
+    return exchange(index, place, _ZERO, slot)
 
-    Returns the number of rows dealt with and the new count. Stops before the first new row that would
-    make more than `limit` states. `numbers[i]` is set to the index of the state that is row i; None: nobody
-    asks (Numba compiles that to nothing)."""
+
+@native
+def insert(rows, first, n, states, count, limit, index, bits, keep, shape, hashes, places, numbers, beside):
+    """Append the rows first..n that are not among the states yet, at place `count` of the states.
+
+    Returns the number of rows dealt with and the new count. Stops before the first new row that would need
+    place `limit`. `numbers[i]` is set to the index of the state that is row i; None: nobody asks (Numba
+    compiles that to nothing). `beside`: whether other threads insert at the same time, each at places of its
+    own; True or None."""
     first, n, count, limit = np.uint64(first), np.uint64(n), np.uint64(count), np.uint64(limit)
     bits, keep = np.uint64(bits), np.uint64(keep)
     words = np.uint64(len(shape))
@@ -152,6 +166,10 @@ def insert(rows, first, n, states, count, limit, index, bits, keep, shape, hashe
     begin = first
     while begin < n:
         end = min(n, begin + np.uint64(BLOCK))
+        if beside is not None:
+            # An exchange waits for the writes before it.
+            for w in range(np.uint64(0), np.uint64(BLOCK) * words, _WORDS):
+                prefetch(states, (count + np.uint64(BLOCK)) * words + w)
         _approach(rows, begin, end, states, index, bits, keep, shape, hashes, places)
         for i in range(begin, end):
             tag = np.uint32(hashes[i - begin]) & ~low
@@ -163,11 +181,12 @@ def insert(rows, first, n, states, count, limit, index, bits, keep, shape, hashe
                         return np.int64(i), np.int64(count)
                     for w in range(words):
                         states[count * words + w] = rows[i * words + w]
-                    if numbers is not None:
-                        numbers[i] = count
-                    count += _ONE
-                    index[place] = tag | np.uint32(count)
-                    break
+                    slot = _claim(index, place, tag | np.uint32(count + _ONE), beside)
+                    if slot == _ZERO:
+                        if numbers is not None:
+                            numbers[i] = count
+                        count += _ONE
+                        break
                 if slot & ~low == tag:
                     state = np.uint64(slot & low) - _ONE
                     if _equal(rows, i * words, states, state * words, shape):
@@ -208,24 +227,42 @@ def lookup(rows, n, states, index, bits, keep, shape, hashes, places, found):
 
 
 @native
-def rebuild(states, count, index, bits, keep, shape, hashes):
-    """Fill an empty index with the first `count` states, which are known to differ."""
-    count, bits, keep = np.uint64(count), np.uint64(bits), np.uint64(keep)
+def rebuild(states, begin, end, index, bits, keep, shape, hashes, beside):
+    """Put the states begin..end, which are known to differ, into an index that has none of them."""
+    begin, last, bits, keep = np.uint64(begin), np.uint64(end), np.uint64(bits), np.uint64(keep)
     words = np.uint64(len(shape))
     shift = np.uint64(64) - bits
     wrap = (_ONE << bits) - _ONE
     low = np.uint32(wrap)
-    begin = np.uint64(0)
-    while begin < count:
-        end = min(count, begin + np.uint64(BLOCK))
+    while begin < last:
+        end = min(last, begin + np.uint64(BLOCK))
         for i in range(begin, end):
             h = _hash(states, i * words, shape, keep)
             hashes[i - begin] = h
             prefetch(index, h >> shift)
         for i in range(begin, end):
             h = hashes[i - begin]
+            slot = (np.uint32(h) & ~low) | np.uint32(i + _ONE)
             place = h >> shift
-            while index[place] != _ZERO:
+            while index[place] != _ZERO or _claim(index, place, slot, beside) != _ZERO:
                 place = _next(place, h >> shift, wrap)
-            index[place] = (np.uint32(h) & ~low) | np.uint32(i + _ONE)
         begin = end
+
+
+@native
+def renumber(states, old, new, n, index, bits, keep, shape):
+    """Move the states old..old+n to new..new+n, where there are none; the index follows."""
+    old, new, bits, keep = np.uint64(old), np.uint64(new), np.uint64(bits), np.uint64(keep)
+    words = np.uint64(len(shape))
+    shift = np.uint64(64) - bits
+    wrap = (_ONE << bits) - _ONE
+    low = np.uint32(wrap)
+    for i in range(np.uint64(n)):
+        h = _hash(states, (old + i) * words, shape, keep)
+        tag = np.uint32(h) & ~low
+        place = h >> shift
+        while index[place] != tag | np.uint32(old + i + _ONE):
+            place = _next(place, h >> shift, wrap)
+        index[place] = tag | np.uint32(new + i + _ONE)
+        for w in range(words):
+            states[(new + i) * words + w] = states[(old + i) * words + w]

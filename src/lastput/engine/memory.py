@@ -17,6 +17,8 @@ HUGE = 1 << 21
 PAGE = mmap.PAGESIZE
 _NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if os.uname().sysname == "Linux" else 0)
 _UNLIMITED = 1 << 62
+_LINES = 128
+"""Bytes that processors fetch together: two cache lines."""
 
 
 def reserve(size: int, kind: type[np.unsignedinteger[Any]], huge: bool = True) -> npt.NDArray[Any]:
@@ -30,6 +32,14 @@ def reserve(size: int, kind: type[np.unsignedinteger[Any]], huge: bool = True) -
         with contextlib.suppress(OSError):  # a kernel without transparent huge pages: slower, not wrong
             area.madvise(advice)
     return np.frombuffer(area, kind)
+
+
+def zeros(n: int, kind: type[np.generic]) -> npt.NDArray[Any]:
+    """An array of zeros that shares no cache line with what another thread may write."""
+    bytes_ = -(-n * np.dtype(kind).itemsize // _LINES) * _LINES
+    area = np.zeros(bytes_ + _LINES, np.uint8)
+    first = -area.ctypes.data % _LINES
+    return area[first : first + bytes_].view(kind)[:n]
 
 
 def give_back(array: npt.NDArray[Any], first: int) -> None:

@@ -105,3 +105,42 @@ def prefetch(typingctx, array, index):
         return context.get_dummy_value()
 
     return types.void(array, types.uint64), emit
+
+
+@intrinsic
+def exchange(typingctx, array, index, expected, value):
+    """array[index] = value if it is `expected`, and nobody comes in between. Returns what it was.
+
+    What this thread wrote before is seen by whoever sees the value."""
+
+    def emit(context, builder, signature, arguments):
+        view = context.make_array(signature.args[0])(context, builder, arguments[0])
+        pointer = cgutils.gep(builder, view.data, arguments[1])
+        pair = builder.cmpxchg(pointer, arguments[2], arguments[3], "acq_rel", "acquire")
+        return builder.extract_value(pair, 0)
+
+    return types.uint32(array, types.uint64, types.uint32, types.uint32), emit
+
+
+@intrinsic
+def take(typingctx, array, index, n):
+    """array[index] += n, and nobody comes in between. Returns what it was."""
+
+    def emit(context, builder, signature, arguments):
+        view = context.make_array(signature.args[0])(context, builder, arguments[0])
+        pointer = cgutils.gep(builder, view.data, arguments[1])
+        return builder.atomic_rmw("add", pointer, arguments[2], "acq_rel")
+
+    return types.int64(array, types.uint64, types.int64), emit
+
+
+@intrinsic
+def expand_at(typingctx, address, states, n, rows, labels, events, event_count, coverage):
+    """Call a model's `expand` (see `model`); everything but n is an address."""
+
+    def emit(context, builder, signature, arguments):
+        word = ir.IntType(64)
+        kind = ir.FunctionType(word, [word] * 7)
+        return builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), arguments[1:])
+
+    return types.int64(*[types.int64] * 8), emit

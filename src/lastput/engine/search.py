@@ -3,18 +3,20 @@
 As in Murphi (Dill, Drexler, Hu and Yang, "Protocol Verification as a Hardware Design Aid", ICCD 1992) all
 states are enumerated explicitly; level by level, so that the first violation found is a shortest one.
 Departures: a level is a range of the one array of states (see `store`), not a queue; no parents are kept
-(see `shortest`); states are expanded in batches (see `kernels`). On several cores the states belong to
-several shards (see `shard`, `team`), as in Stern and Dill, "Parallelizing the Murphi Verifier" (CAV 1997);
-a search begins with one, and spreads when a level is worth it.
+(see `shortest`); states are expanded in batches (see `kernels`). Several cores work on the states together
+(see `sweep`); on a cluster the states belong to several shards (see `shard`, `team`), as in Stern and Dill,
+"Parallelizing the Murphi Verifier" (CAV 1997). A search begins with one core and one shard, and spreads when
+a level is worth it.
 
 The level that holds the first violation is finished, so that counts and the schedule do not depend on the
 order of work. For the same reason a level in which no more states can be stored is still expanded to its
 end: `transitions` and violations are then those of whole levels. Only timeout and interrupt stop in between;
 a violation that was met until then is told.
 
-Nothing that an outcome tells depends on the number of shards, except what memory allows: each has an equal
-part of it, and the search is over when one is full. `max_states` is looked at when a level is over, if there
-are several shards; what is above it is not counted.
+Nothing that an outcome tells depends on the number of cores or shards, except what memory allows. Buffers
+take some of it, and what a compressed store takes depends a little on the order of states; each shard has an
+equal part of it, and the search is over when one is full. `max_states` is looked at when a level is over, if
+there are several shards; what is above it is not counted.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lastput.engine import approximate, routing, stores
+from lastput.engine import approximate, routing, stores, sweep
 from lastput.engine.checkpoint import Keep, Manifest
 from lastput.engine.disk import DiskError
 from lastput.engine.estimate import forecast
@@ -41,7 +43,7 @@ from lastput.engine.native import shape_of
 from lastput.engine.outcome import Limits, Outcome, Progress, Stop, Violation
 from lastput.engine.shard import Shard, Tally
 from lastput.engine.shortest import shortest
-from lastput.engine.team import Elsewhere, Lost, Team, Threads, move
+from lastput.engine.team import Elsewhere, Here, Lost, Team, move
 
 __all__ = ["Limits", "Outcome", "Progress", "Violation", "prepare", "search"]
 
@@ -76,13 +78,13 @@ def search(
 
     `keep_going` goes on after violations and explores everything; the violation reported is still of the
     first level that has any. `progress` is called at most every 0.2 s, in the caller's thread. `cores` is the
-    number of shards, and of threads, from the first level of at least `spread` states on; with a `cluster`
-    these are its workers instead. When some are lost the search goes on from its last checkpoint, or from the
-    beginning; Lost when that happens again and again. `store` says what keeps the states (see `stores`):
-    nothing but time and memory depends on it, unless it is hash or bits. With those states may be left out,
-    the schedule may not be a shortest one, and one core is used. With `disk`, a directory, an exact search
-    goes on from files there when memory is full. With `keep` an exact search writes checkpoints, and may go
-    on from one; Damaged if that one cannot be used.
+    number of threads, for levels of at least `spread` states; with a `cluster` the states are divided among
+    its workers from the first such level on. When some are lost the search goes on from its last checkpoint,
+    or from the beginning; Lost when that happens again and again. `store` says what keeps the states (see
+    `stores`): nothing but time and memory depends on it, unless it is hash or bits. With those states may be
+    left out, the schedule may not be a shortest one, and one core is used. With `disk`, a directory, an exact
+    search goes on from files there when memory is full. With `keep` an exact search writes checkpoints, and
+    may go on from one; Damaged if that one cannot be used.
 
     Raises ValueError for a batch or cores below 1, and for `keep_going` with hash or bits, and lets pass what
     `progress` raises, KeyboardInterrupt excepted."""
@@ -92,16 +94,17 @@ def search(
         if keep_going:
             raise ValueError("an approximate search ends at the first violation")
         cores, cluster = 1, None
-    prepare(model.words, store)
+    prepare(model.words, store, cores)
     with Interrupt() as interrupt:
-        shards = cluster.size if cluster else cores
-        how = _How(keep_going, progress, batch, shards, spread, store, cluster, disk, keep)
+        how = _How(keep_going, progress, batch, cores, spread, store, cluster, disk, keep)
         return _Search(model, limits or Limits(), how, interrupt).run()
 
 
-def prepare(words: int, store: str = "auto") -> None:
+def prepare(words: int, store: str = "auto", cores: int = 1) -> None:
     """Compile the kernels for states of `words` words, or load them from numba's cache."""
     stores.prepare(store, words)
+    if store not in approximate.KINDS:
+        sweep.prepare(words, cores)
     state, boxes, filled = np.zeros(words, np.uint64), np.zeros(words, np.uint64), np.zeros(1, np.int64)
     routing.distil(state, 1, np.zeros(16 * words, np.uint64), 4, shape_of(words))
     routing.deal(state, 1, shape_of(words), 1, boxes, 1, filled)
@@ -114,7 +117,7 @@ class _How:
     keep_going: bool
     progress: Callable[[Progress], None] | None
     batch: int | None
-    shards: int
+    cores: int
     spread: int
     store: str
     cluster: Elsewhere | None
@@ -141,24 +144,26 @@ class _Search:
         self._from_the_beginning()
 
     def _from_the_beginning(self) -> None:
-        self.team: Team = Threads([self._shard(0, 1)])
+        self.team: Team = Here([self._shard()])
+        self.alone = True
+        """All states are in one shard here."""
         self.levels: list[int] = []
         self.violated_level: int | None = None
         self.tallies: list[Tally] = []
         self.team.one(0, "plant", self.model.initial)
         self.team.each("end_level")
 
-    def _shard(self, number: int, of: int) -> Shard:
+    def _shard(self) -> Shard:
         return Shard(
             self.model,
-            budget=self.budget // of,
-            number=number,
-            of=of,
+            budget=self.budget,
             max_states=self.limits.max_states,
             batch=self.how.batch,
             halt=self._halt,
             store=self.how.store,
             disk=self.how.disk,
+            cores=self.how.cores,
+            spread=self.how.spread,
         )
 
     def run(self) -> Outcome:
@@ -196,7 +201,7 @@ class _Search:
 
     def _resume(self) -> None:
         """Go on from the checkpoint of an earlier run, if that is wanted."""
-        kept = self.keeper.found(self.how.shards)
+        kept = self.keeper.found()
         if kept is not None:
             self.before = kept.seconds
             self._go_on(kept)
@@ -214,7 +219,9 @@ class _Search:
     def _go_on(self, kept: Manifest) -> None:
         """Be where the search was that wrote a checkpoint, with new shards."""
         self.team.close()
-        self.team = Threads([self._shard(0, 1)]) if kept.shards == 1 else self._team()
+        self.alone = kept.shards == 1
+        cluster = None if self.alone else self.how.cluster
+        self.team = Here([self._shard()]) if cluster is None else self._team(cluster)
         self.keeper.load(self.team, kept)
         self.levels, self.violated_level = list(kept.levels), kept.violated_level
         self.tallies = self.team.tallies()
@@ -280,32 +287,27 @@ class _Search:
             self._keep_now_and_then()
 
     def _spread(self) -> None:
-        """Divide the states among as many shards as there are cores, if the next level is worth it."""
-        states = self.tallies[0].states
-        shards, old = self.how.shards, self.team
-        alone = isinstance(old, Threads) and old.size == 1
-        enough = states - sum(self.levels) >= max(1, self.how.spread)
-        if self.crowded or not alone or not enough or (shards == 1 and self.how.cluster is None):
+        """Divide the states among the workers of the cluster, if the next level is worth it."""
+        cluster, old = self.how.cluster, self.team
+        enough = self.tallies[0].states - sum(self.levels) >= max(1, self.how.spread)
+        if cluster is None or self.crowded or not self.alone or not enough:
             return
-        new = self._team()
+        new = self._team(cluster)
         move(old, new)
         if any(tally.full for tally in new.each("tally")):
             # Each has buffers of its own; what fits into one shard need not fit into all of them.
             self.crowded = True
             new.close()
             return
-        self.team = new
+        self.team, self.alone = new, False
         old.close()
 
-    def _team(self) -> Team:
-        """All shards, new."""
-        if self.how.cluster is None:
-            return Threads([self._shard(number, self.how.shards) for number in range(self.how.shards)])
-        limits = self.limits
-        return self.how.cluster.team(
+    def _team(self, cluster: Elsewhere) -> Team:
+        """A shard on each worker, new."""
+        return cluster.team(
             self.model,
-            budget=limits.max_memory,
-            max_states=limits.max_states,
+            budget=self.limits.max_memory,
+            max_states=self.limits.max_states,
             batch=self.how.batch,
             store=self.how.store,
         )

@@ -4,6 +4,9 @@ Every state belongs to one shard (`routing.owner`), which alone stores and expan
 all of them, and nothing is dealt out. Whoever runs several of them (`team`) takes care that all shards are in
 the same level: `begin` it everywhere; `expand` a part of it everywhere; `absorb` everywhere what the others'
 expansion led to; and so on until nothing of the level is left. A shard never waits and never asks.
+
+A shard may use several cores of its machine, a hand for each (`hands`). With all states in one plain store
+they sweep through a level together (`sweep`); else each expands by itself and stores in turn.
 """
 
 from __future__ import annotations
@@ -18,25 +21,22 @@ import numpy.typing as npt
 
 from lastput.engine import approximate, checkpoint, routing, stores
 from lastput.engine.approximate import Approximate
+from lastput.engine.boxes import Boxes
 from lastput.engine.disk import DiskStore
-from lastput.engine.expander import Expander
+from lastput.engine.hands import Filter, Hand, Hands
 from lastput.engine.model import NativeModel
 from lastput.engine.native import shape_of
 from lastput.engine.outcome import Omission, Violation
+from lastput.engine.store import Store
 from lastput.engine.stores import Exact
+from lastput.engine.sweep import Sweep
 from lastput.engine.trail import Trail, spare_bytes
 
 Rows = npt.NDArray[np.uint64]
 """Packed states, one after the other."""
 
-_BATCH_BYTES = 1 << 19
-"""What the buffers of a batch should take: its successors are read again from the second-level cache."""
-_MOST_BATCH, _LEAST_BATCH = 4096, 256
-_FILTER_BYTES = 1 << 17
 _OWN_FILTER_BYTES = 1 << 19
 _FILE_STATES = 1 << 22
-_BOX_BYTES = 1 << 22
-"""What a box for another shard should hold before it is sent."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +70,9 @@ class Evidence:
     coverage: npt.NDArray[np.uint8]
 
 
-def batch_of(model: NativeModel, budget: int) -> int:
-    """States to expand at once."""
-    per_state = max(1, model.max_successors * (model.words + 1) * 8)
-    good = max(_LEAST_BATCH, min(_MOST_BATCH, _BATCH_BYTES // per_state))
-    return max(1, min(good, budget // 8 // per_state))
-
-
 class Shard:
-    """Shard `number` of `of`, within `budget` bytes. `halt` is asked between batches whether to pause."""
+    """Shard `number` of `of`, within `budget` bytes. `halt` is asked now and then whether to pause, by any
+    thread. `cores` is the number of threads, for levels of at least `spread` states."""
 
     def __init__(
         self,
@@ -92,22 +86,19 @@ class Shard:
         halt: Callable[[], bool] = lambda: False,
         store: str = "plain",
         disk: Path | None = None,
+        cores: int = 1,
+        spread: int = 0,
     ) -> None:
-        self.model, self.number, self.of, self.halt = model, number, of, halt
-        self.expander = Expander(model, batch_of(model, budget) if batch is None else batch)
+        self.model, self.number, self.of, self.halt, self.spread = model, number, of, halt, spread
+        self.hands = Hands(model, cores, batch, budget)
+        self.expander = self.hands.all[0].expander
         self.shape = shape_of(model.words)
-        # Filled with a state that is known to be stored.
-        self._recent = self._filter(min(_FILTER_BYTES, budget // 16))
         # States next to each other have successors in common, but are in different shards: the owner of
         # such a successor gets it from several of them at about the same time.
-        self._seen = self._filter(min(_OWN_FILTER_BYTES, budget // 16) if of > 1 else 0)
+        self._seen = Filter(model.initial, min(_OWN_FILTER_BYTES, budget // 16) if of > 1 else 0)
         widest = self.expander.batch * model.max_successors
-        box = min(_BOX_BYTES, budget // 8 // of)
-        self._room = max(widest, box // (8 * model.words)) if of > 1 else 0
-        self._boxes = np.empty(of * self._room * model.words, np.uint64)
-        self._filled = np.zeros(of, np.int64)
-        own = self.expander.bytes + self.expander.labels.nbytes + self._boxes.nbytes
-        own += self._recent.nbytes + self._seen.nbytes
+        self._boxes = Boxes(model.words, number, of, widest, budget)
+        own = self.hands.bytes + self._boxes.bytes + self._seen.recent.nbytes
         self._budget, self._most, self._disk = max(0, budget - own), max_states, disk
         # What moves states to disk needs memory to sort them.
         in_memory = self._budget * 6 // 10 if disk else self._budget
@@ -119,6 +110,8 @@ class Shard:
             max_states=max_states,
             max_successors=model.max_successors,
         )
+        if found := stores.plain(self.store):
+            found[0].hands = self.hands if cores > 1 else None
         self.levels: list[int] = []
         """Own states of each level that was begun."""
         self.next = self.end = 0
@@ -132,11 +125,6 @@ class Shard:
         self.trail: Trail | None = None
 
     # -- the way forward -----------------------------------------------------------------------
-
-    def _filter(self, size: int) -> Rows:
-        """A filter of at most `size` bytes, or of two states."""
-        bits = max(1, (size // (8 * self.model.words)).bit_length() - 1)
-        return np.tile(self.model.initial, 1 << bits)
 
     def plant(self, rows: Rows) -> None:
         """Store states of the level that comes next."""
@@ -153,7 +141,8 @@ class Shard:
         return self.tally()
 
     def close(self) -> None:
-        """Leave nothing behind on disk."""
+        """End the threads; leave nothing behind on disk."""
+        self.hands.close()
         if isinstance(self.store, DiskStore):
             self.store.close()
 
@@ -173,27 +162,24 @@ class Shard:
         """Expand up to `most` states of the level; store what is one's own.
 
         Returns what belongs to others, an array for each shard, valid until the next call."""
-        self._filled[:] = 0
+        self._boxes.empty()
         last = min(self.end, self.next + most)
-        while self.next < last and not self._box_is_full() and not self.halt():
-            n = min(self.expander.batch, last - self.next)
-            successors, events = self.expander.run(*self.store.rows(self.next, n), n)
-            self.next += n
-            self.transitions += successors
-            if events:
-                self._events(self.expander.events[:events, 1])
-            if isinstance(self.store, Approximate):
-                self._keep_about(self.store, successors, self.next - n)
+        while self.next < last and not self._boxes.full() and not self.halt():
+            alone = self.of == 1
+            many = len(self.hands.all) if alone and last - self.next >= self.spread else 1
+            plain = stores.plain(self.store) if alone and not self.full else None
+            if plain:
+                self._sweep(*plain, last, many)
             else:
-                self._keep_or_deal(self.store, successors)
-        self.sent += int(self._filled.sum())
-        return [self._box(number) for number in range(self.of)] if self.of > 1 else []
+                self.hands.work(lambda hand: self._batches(hand, last), many)
+        self.sent += int(self._boxes.filled.sum())
+        return self._boxes.all()
 
     def absorb(self, parts: Sequence[Rows]) -> Tally:
         """Store what other shards' expansion led to."""
         for rows in parts:
             assert not isinstance(self.store, Approximate), "an approximate search has one shard"
-            if len(rows) and not self.full:
+            if len(rows):
                 self._store(self.store, rows, len(rows) // self.model.words)
         return self.tally()
 
@@ -214,8 +200,13 @@ class Shard:
     def evidence(self) -> Evidence:
         """What was seen on the way forward."""
         counts = {code: int(n) for code, n in enumerate(self.counts) if n}
-        coverage = self.expander.coverage.copy() if self.covered is None else self.covered
+        coverage = self._coverage() if self.covered is None else self.covered
         return Evidence(self.transitions, counts, coverage)
+
+    def _coverage(self) -> npt.NDArray[np.uint8]:
+        covered: npt.NDArray[np.uint8]
+        covered = np.bitwise_or.reduce([hand.expander.coverage for hand in self.hands.all])
+        return covered
 
     def stop(self) -> str:
         """Why there is no more room."""
@@ -224,37 +215,64 @@ class Shard:
     @property
     def bytes(self) -> int:
         """Bytes taken by states, index and buffers."""
-        used = int(self._boxes.nbytes if self.of > 1 else 0)
-        return self.store.bytes + self.expander.bytes + self._recent.nbytes + self._seen.nbytes + used
+        return self.store.bytes + self.hands.bytes + self._seen.recent.nbytes + self._boxes.bytes
 
-    def _keep_about(self, store: Approximate, successors: int, first: int) -> None:
-        """Store what seems new of the successors of the states from `first` on."""
-        if not self.full:
-            rows, labels = self.expander.rows, self.expander.labels
-            self.full = not store.add_successors(rows, successors, labels, first)
+    # -- all hands at once ---------------------------------------------------------------------
 
-    def _keep_or_deal(self, store: Exact, successors: int) -> None:
-        rows = self.expander.rows
-        if self.full and self.of == 1:
-            return
-        kept = self._distil(rows, successors, self._recent)
-        if self.of == 1:
-            self.full = not self._add(store, rows, kept)
-            return
-        routing.deal(rows, kept, self.shape, self.of, self._boxes, self._room, self._filled)
-        mine, self._filled[self.number] = int(self._filled[self.number]), 0
-        if not self.full:
-            first = self.number * self._room * self.model.words
-            self._store(store, self._boxes[first : first + mine * self.model.words], mine)
+    def _sweep(self, store: Store, limit: int, last: int, many: int) -> None:
+        """Expand up to state `last`, for a while, or until the store must change."""
+        sweep = Sweep(self.model, store, limit, self.next, last, halt=self.halt, note=self._note)
+        try:
+            sweep.run(self.hands, many)
+        finally:
+            self.next = sweep.next
+            self.transitions += sweep.transitions
+            for rows, n in sweep.rest:
+                self.plant(rows[: n * self.model.words])
+
+    # -- one hand after the other --------------------------------------------------------------
+
+    def _batches(self, hand: Hand, last: int) -> None:
+        """Expand batches up to state `last`."""
+        while not self._boxes.full() and not self.halt():
+            first, n = self._take(hand, last)
+            if n == 0:
+                return
+            successors, events = hand.expander.run(hand.states, 0, n)
+            kept = successors
+            if not isinstance(self.store, Approximate) and not (self.full and self.of == 1):
+                kept = hand.filter.distil(hand.expander.rows, successors)
+            if events:
+                self._note(hand.expander.events[:events, 1])
+            with self.hands.lock:
+                self.transitions += successors
+                self._keep(hand, kept, first)
+
+    def _take(self, hand: Hand, last: int) -> tuple[int, int]:
+        """The next states, for this hand: the first, and how many."""
+        with self.hands.lock:
+            first, n = self.next, min(hand.expander.batch, last - self.next)
+            if n > 0:
+                hand.load(*self.store.rows(first, n), n)
+                self.next += n
+            return first, n
+
+    def _keep(self, hand: Hand, n: int, first: int) -> None:
+        """Store what is one's own of n successors of the states from `first` on, put the rest into boxes."""
+        rows = hand.expander.rows
+        if isinstance(self.store, Approximate):
+            if not self.full:
+                self.full = not self.store.add_successors(rows, n, hand.expander.labels, first)
+        elif self.of == 1:
+            if not self.full:
+                self.full = not self._add(self.store, rows, n)
+        else:
+            self._store(self.store, *self._boxes.deal(rows, n))
 
     def _store(self, store: Exact, rows: Rows, n: int) -> None:
         """Store one's own among several shards; `rows` is not what it was afterwards."""
-        self.full = not self._add(store, rows, self._distil(rows, n, self._seen))
-
-    def _distil(self, rows: Rows, n: int, known: Rows) -> int:
-        bits = (len(known) // self.model.words).bit_length() - 1
-        kept: int = routing.distil(rows, n, known, bits, self.shape)
-        return kept
+        if not self.full:
+            self.full = not self._add(store, rows, self._seen.distil(rows, n))
 
     def _add(self, store: Exact, rows: Rows, n: int) -> bool:
         """Store those of the first n rows that are new, on disk from the moment when memory is full."""
@@ -271,17 +289,12 @@ class Shard:
         # What was stored before memory was full is known, and does no harm.
         return on_disk.add(rows, n)
 
-    def _box(self, number: int) -> Rows:
-        first = number * self._room * self.model.words
-        return self._boxes[first : first + int(self._filled[number]) * self.model.words]
+    def _note(self, codes: npt.NDArray[np.uint64]) -> None:
+        """Count events."""
+        with self.hands.lock:
+            self._count(codes)
 
-    def _box_is_full(self) -> bool:
-        """Whether the successors of a batch may not fit into a box any more."""
-        if self.of == 1:
-            return False
-        return int(self._filled.max()) + self.expander.batch * self.model.max_successors > self._room
-
-    def _events(self, codes: npt.NDArray[np.uint64]) -> None:
+    def _count(self, codes: npt.NDArray[np.uint64]) -> None:
         counts = np.bincount(codes.astype(np.int64), minlength=len(self.counts))
         counts[: len(self.counts)] += self.counts
         self.counts = counts
@@ -380,10 +393,17 @@ class Shard:
         """Start a trail back from `level`."""
         assert not isinstance(self.store, Approximate)
         if self.covered is None:
-            self.covered = self.expander.coverage.copy()
+            self.covered = self._coverage()
         starts = [0, *np.cumsum(self.levels).tolist(), self.store.count]
         self.trail = Trail(
-            self.model, self.store, self.expander, starts[: level + 2], self.number, self.of, self.halt
+            self.model,
+            self.store,
+            self.hands,
+            starts[: level + 2],
+            number=self.number,
+            of=self.of,
+            halt=self.halt,
+            spread=self.spread,
         )
 
     def way(self) -> Violation:

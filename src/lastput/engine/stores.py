@@ -100,6 +100,15 @@ def make(
     return Adaptive(plain, COMPRESS_FROM if kind == "compressed" else None)
 
 
+def plain(store: Exact | Approximate) -> tuple[Store, int] | None:
+    """The plain store that keeps the states, and how many it may have before `add` must be asked; None if
+    something else keeps them."""
+    inside = store.inside if isinstance(store, Adaptive) else store
+    if not isinstance(inside, Store):
+        return None
+    return inside, min(inside.limit, store.compress_from if isinstance(store, Adaptive) else inside.limit)
+
+
 def find(store: Exact, rows: Words, n: int, found: npt.NDArray[np.int64], low: int, high: int) -> None:
     """As the store's `find`, but only the states low..high matter: a disk is looked at only there."""
     if isinstance(store, DiskStore):

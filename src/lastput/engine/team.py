@@ -8,7 +8,6 @@ the same order in every run, whatever the threads' speed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -78,12 +77,11 @@ class Elsewhere(Protocol):
         ...
 
 
-class Threads:
-    """Shards in this process, a thread for each; the caller's own thread runs the first."""
+class Here:
+    """Shards in this process, one after the other: a search that is on no cluster has one."""
 
     def __init__(self, shards: list[Shard]) -> None:
         self.shards = shards
-        self._pool = ThreadPoolExecutor(len(shards) - 1, "shard") if len(shards) > 1 else None
 
     @property
     def size(self) -> int:
@@ -93,10 +91,10 @@ class Threads:
         return getattr(self.shards[number], name)(*arguments)
 
     def each(self, name: str, *arguments: Any) -> list[Any]:
-        return self._together([_call(shard, name, arguments) for shard in self.shards])
+        return [getattr(shard, name)(*arguments) for shard in self.shards]
 
     def deal(self, name: str, parts: list[Any]) -> list[Any]:
-        return self._together([_call(s, name, (p,)) for s, p in zip(self.shards, parts, strict=True)])
+        return [getattr(shard, name)(part) for shard, part in zip(self.shards, parts, strict=True)]
 
     def pass_on(self, give: str, take: str, *arguments: Any) -> list[Any]:
         given = self.each(give, *arguments)
@@ -113,27 +111,9 @@ class Threads:
     def close(self) -> None:
         for shard in self.shards:
             shard.close()
-        if self._pool is not None:
-            self._pool.shutdown()
 
     def _follow(self, name: str, parts: list[Any]) -> list[Any]:
-        calls = [_call(s, "follow", (name, p)) for s, p in zip(self.shards, parts, strict=True)]
-        return self._together(calls)
-
-    def _together(self, calls: list[Callable[[], Any]]) -> list[Any]:
-        """Make the calls at the same time; all are over when this returns or raises."""
-        if self._pool is None:
-            return [call() for call in calls]
-        others: list[Future[Any]] = [self._pool.submit(call) for call in calls[1:]]
-        try:
-            first = calls[0]()
-        finally:
-            wait(others)
-        return [first, *(other.result() for other in others)]
-
-
-def _call(shard: Shard, name: str, arguments: tuple[Any, ...]) -> Callable[[], Any]:
-    return lambda: getattr(shard, name)(*arguments)
+        return [shard.follow(name, part) for shard, part in zip(self.shards, parts, strict=True)]
 
 
 _MOVED = 1 << 16
@@ -142,7 +122,7 @@ _MOVED = 1 << 16
 
 def move(old: Team, new: Team) -> None:
     """Give the states of the only shard of `old`, and what it saw, to the shards of `new`, level by level."""
-    assert isinstance(old, Threads)
+    assert isinstance(old, Here)
     shard = old.shards[0]
     first = 0
     for size in [*shard.levels, shard.store.count - sum(shard.levels)]:

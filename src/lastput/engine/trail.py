@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lastput.engine import routing, stores
-from lastput.engine.expander import Expander
+from lastput.engine.hands import Hand, Hands
 from lastput.engine.memory import reserve
 from lastput.engine.model import STATE_EVENT, NativeModel
 from lastput.engine.native import shape_of
@@ -46,14 +46,17 @@ class Trail:
         self,
         model: NativeModel,
         store: Exact,
-        expander: Expander,
+        hands: Hands,
         starts: list[int],
+        *,
         number: int,
         of: int,
         halt: Callable[[], bool],
+        spread: int,
     ) -> None:
-        self.model, self.store, self.expander, self.starts = model, store, expander, starts
-        self.number, self.of, self.halt = number, of, halt
+        self.model, self.store, self.hands, self.starts = model, store, hands, starts
+        self.number, self.of, self.halt, self.spread = number, of, halt, spread
+        self.expander = hands.all[0].expander
         self.shape = shape_of(model.words)
         self.top = mask_bits(model.threads) - 1
         mask: type[np.unsignedinteger[Any]] = np.uint16 if self.top == 15 else np.uint64
@@ -67,9 +70,8 @@ class Trail:
 
     @property
     def bytes(self) -> int:
-        return int(
-            self.costs.nbytes + self.threads.nbytes + 8 * self.expander.batch * self.model.max_successors
-        )
+        batches = 8 * self.expander.batch * self.model.max_successors * len(self.hands.all)
+        return int(self.costs.nbytes + self.threads.nbytes + batches)
 
     def size(self) -> int:
         """Bytes it takes."""
@@ -81,22 +83,21 @@ class Trail:
         """Give cost to the violating states and steps; whether there is such a state.
 
         1 marks a violating state, 2 a violating step, until `prefer_states`."""
-        everyone = np.iinfo(self.threads.dtype).max
         begin, end = self.starts[-2:]
-        for first, n in self._batches(begin, end):
-            _, events = self.expander.run(*self.store.rows(first, n), n)
-            labels = self._violations(events)[:, 0]
-            states = first + (labels >> np.uint64(32)).astype(np.int64)
-            threads = _threads(labels)
-            of_state = threads == STATE_EVENT
-            bits = (np.uint64(1) << np.minimum(threads, self.top).astype(np.uint64)).astype(
-                self.threads.dtype
-            )
-            self.costs[states[~of_state]] = np.maximum(self.costs[states[~of_state]], 2)
-            np.bitwise_or.at(self.threads, states[~of_state], bits[~of_state].astype(self.threads.dtype))
-            self.costs[states[of_state]] = 1
-            self.threads[states[of_state]] = everyone
+        self._each_batch(begin, end, self._mark)
         return bool((self.costs[begin:end] == 1).any())
+
+    def _mark(self, hand: Hand, first: int, n: int) -> None:
+        _, events = hand.expander.run(hand.states, 0, n)
+        labels = self._violations(hand, events)[:, 0]
+        states = first + (labels >> np.uint64(32)).astype(np.int64)
+        threads = _threads(labels)
+        of_state = threads == STATE_EVENT
+        bits = (np.uint64(1) << np.minimum(threads, self.top).astype(np.uint64)).astype(self.threads.dtype)
+        self.costs[states[~of_state]] = np.maximum(self.costs[states[~of_state]], 2)
+        np.bitwise_or.at(self.threads, states[~of_state], bits[~of_state])
+        self.costs[states[of_state]] = 1
+        self.threads[states[of_state]] = np.iinfo(self.threads.dtype).max
 
     def prefer_states(self, by_state: bool) -> None:
         """Violating steps count only if no shard has a violating state."""
@@ -111,43 +112,52 @@ class Trail:
         self.low, self.high = self.starts[level + 1 : level + 3]
 
     def ask(self) -> list[Rows]:
-        """Expand some states of the level; what they lead to, an array for each shard."""
+        """Expand some states of the level; what they lead to, an array for each shard.
+
+        A single shard knows all answers, and walks the whole level."""
         self.first, labels, rows = self.next, [], []
+        if self.of == 1:
+            self._each_batch(self.next, self.end, self._carry)
+            self.next = self.end
         for first, n in self._batches(self.next, self.end):
             made, _ = self.expander.run(*self.store.rows(first, n), n)
-            shifted = self.expander.labels[:made] + np.uint64((first - self.first) << 32)
-            labels.append(shifted)
+            labels.append(self.expander.labels[:made] + np.uint64((first - self.first) << 32))
+            rows.append(self.expander.rows[: made * self.model.words].copy())
             self.next = first + n
-            found = self.expander.rows[: made * self.model.words]
-            if self.of == 1:
-                rows.append(found)
-                break
-            rows.append(found.copy())
             if len(rows) == _BATCHES:
                 break
-        self.labels = np.concatenate(labels) if labels else np.zeros(0, np.uint64)
-        return self._dealt(rows)
+        self.labels = np.concatenate([np.zeros(0, np.uint64), *labels])
+        return self._dealt(np.concatenate([np.zeros(0, np.uint64), *rows]))
 
-    def _dealt(self, rows: list[Rows]) -> list[Rows]:
-        if self.of == 1:
-            self.edges = [np.arange(len(self.labels))]
-            return rows or [np.zeros(0, np.uint64)]
-        every = np.concatenate(rows) if rows else np.zeros(0, np.uint64)
+    def _carry(self, hand: Hand, first: int, n: int) -> None:
+        """Carry costs back to the states first..first+n, from what they lead to."""
+        made, _ = hand.expander.run(hand.states, 0, n)
+        _, costs, threads = self._answer(hand.expander.rows[: made * self.model.words], hand)
+        labels = hand.expander.labels[:made]
+        routing.relax(np.arange(made), labels, costs, threads, self.costs, self.threads, first)
+
+    def _dealt(self, rows: Rows) -> list[Rows]:
         owners = np.empty(len(self.labels), np.int64)
-        routing.owners_of(every, len(owners), self.shape, self.of, owners)
+        routing.owners_of(rows, len(owners), self.shape, self.of, owners)
         self.edges = [np.flatnonzero(owners == number) for number in range(self.of)]
-        table = every.reshape(-1, self.model.words)
+        table = rows.reshape(-1, self.model.words)
         return [table[edges].reshape(-1) for edges in self.edges]
 
     def answer(self, parts: Sequence[Rows]) -> list[Answer]:
         """What the states asked for cost, those of the level after the one that is walked."""
-        return [self._answer(rows)[1:] for rows in parts]
+        return [self._answer(rows, self.hands.all[0])[1:] for rows in parts]
 
-    def _answer(self, rows: Rows) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any], npt.NDArray[Any]]:
+    def _answer(
+        self, rows: Rows, hand: Hand
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any], npt.NDArray[Any]]:
         n = len(rows) // self.model.words
         found = np.empty(n, np.int64)
         costs, threads = np.empty(n, self.costs.dtype), np.empty(n, self.threads.dtype)
-        stores.find(self.store, rows, n, found, self.low, self.high)
+        if plain := stores.plain(self.store):
+            plain[0].find(rows, n, found, (hand.hashes, hand.places))
+        else:
+            with self.hands.lock:
+                stores.find(self.store, rows, n, found, self.low, self.high)
         routing.look(found, n, self.low, self.high, self.costs, self.threads, costs, threads)
         return found, costs, threads
 
@@ -169,26 +179,47 @@ class Trail:
 
     def locate(self, row: Rows) -> tuple[int, int, int]:
         """A state's number here, its cost and its threads; cost 0 where it is not on the way."""
-        found, costs, threads = self._answer(row)
+        found, costs, threads = self._answer(row, self.hands.all[0])
         return int(found[0]), int(costs[0]), int(threads[0])
 
     def broken(self, state: int) -> list[tuple[int, int]]:
         """(label, code) of the rules that one state and its steps break."""
         _, events = self.expander.run(*self.store.rows(state, 1), 1)
-        return [(int(label), int(code)) for label, code in self._violations(events)]
+        return [(int(label), int(code)) for label, code in self._violations(self.hands.all[0], events)]
 
     def has_violating_state(self) -> bool:
         """Whether a state of the last level is itself a violation."""
-        for first, n in self._batches(*self.starts[-2:]):
-            _, events = self.expander.run(*self.store.rows(first, n), n)
-            if (_threads(self._violations(events)[:, 0]) == STATE_EVENT).any():
-                return True
-        return False
+        found: list[bool] = []
 
-    def _violations(self, events: int) -> npt.NDArray[np.uint64]:
-        """The events of the last expansion that are not bounds: rows of label, code."""
-        rows = self.expander.events[:events]
+        def look(hand: Hand, _first: int, n: int) -> None:
+            if not found:
+                _, events = hand.expander.run(hand.states, 0, n)
+                if (_threads(self._violations(hand, events)[:, 0]) == STATE_EVENT).any():
+                    found.append(True)
+
+        begin, end = self.starts[-2:]
+        self._each_batch(begin, end, look)
+        return bool(found)
+
+    def _violations(self, hand: Hand, events: int) -> npt.NDArray[np.uint64]:
+        """The events of a hand's last expansion that are not bounds: rows of label, code."""
+        rows = hand.expander.events[:events]
         return rows[~np.isin(rows[:, 1], self.bounds)]
+
+    def _each_batch(self, begin: int, end: int, work: Callable[[Hand, int, int], None]) -> None:
+        """Call work(hand, first, n) for all batches of the states begin..end, which the hand has loaded."""
+        batches = self._batches(begin, end)
+
+        def some(hand: Hand) -> None:
+            while True:
+                with self.hands.lock:
+                    first, n = next(batches, (end, 0))
+                    if n == 0:
+                        return
+                    hand.load(*self.store.rows(first, n), n)
+                work(hand, first, n)
+
+        self.hands.work(some, len(self.hands.all) if end - begin >= self.spread else 1)
 
     def _batches(self, begin: int, end: int) -> Iterator[tuple[int, int]]:
         for first in range(begin, end, self.expander.batch):
