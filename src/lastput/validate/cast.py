@@ -149,7 +149,9 @@ def _facts(life: Life, known: dict[int, Task], of_life: Sequence[Sight]) -> Fact
             destroyed += 1
     members = owners(known, of_life, life.mm, certain)
     runs = {s.pid for s in of_life if s.name in ("kvm_entry", "kvm_arch_vcpu_ioctl_run")} & members
-    vcpus = destroyed or max(len(vcpu_of), min(len(runs), 4), 1)
+    counts = [n for s in of_life for name in ("users", "kvm_users") if (n := s.arg(name)) is not None]
+    # Where no probe tells, every reference but that of the VM's file is taken for a vcpu's.
+    vcpus = destroyed or max(len(vcpu_of), min(len(runs), 4), max(counts, default=0) - 1, 1)
     return Facts(
         mm=life.mm,
         owner=members,

@@ -153,7 +153,12 @@ def _owner_page(name: str, pages: int, moment: Moment) -> int:
 
 # -- results -----------------------------------------------------------------------------------------
 
-RESULTS = {"kvm_age_gfn": "young", "kvm_test_age_gfn": "young", "kvm_pgtable_stage2_map": "result"}
+RESULTS = {
+    "kvm_age_gfn": "young",
+    "kvm_test_age_gfn": "young",
+    "kvm_pgtable_stage2_map": "result",
+    "kvm_handle_guest_abort": "result",
+}
 """Functions whose result is compared, and what it is called."""
 
 

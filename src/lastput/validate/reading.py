@@ -20,7 +20,7 @@ from lastput.validate.ignored import (
     RETURN,
     TRACEPOINT,
 )
-from lastput.validate.script import Call
+from lastput.validate.script import IN_RUN, Call
 from lastput.validate.sights import Sight
 from lastput.validate.tasks import EXEC, EXIT, FORK, Task, next_of, of_kernel
 
@@ -74,6 +74,13 @@ LOOKED_UP = (
     ("kvm_vcpu_ioctl", "enter"),
 )
 """What comes once a fault has looked its page up."""
+
+SPLITS = "__split_huge_pmd"
+WRPROTECTS = "kvm_pgtable_stage2_wrprotect"
+"""What dirty logging does to stage 2 when it begins, and whenever a log is taken."""
+
+IOCTLS = ("kvm_vm_ioctl", "kvm_vcpu_ioctl", "kvm_dev_ioctl", "sys_exit_ioctl", EXIT)
+"""What shows that an ioctl is over, and the next has begun."""
 
 FIRST_FD = 3
 """A smaller result of an ioctl is no descriptor here: 0 to 2 are the standard streams."""
@@ -206,7 +213,7 @@ class Reader:
                 self.script.calls.append(Made(sight.number, Call("fork", (child, 0, 0))))
 
     def _call(self, sight: Sight, name: str, *args: int, file: str = "") -> None:
-        if name not in ("touch", "mmio", "end_run"):
+        if name not in (*IN_RUN, "end_run"):
             self._end_run()
         if self.leaving == "exec":
             self.leaving = ""
@@ -350,7 +357,9 @@ class Reader:
             ("__kvm_set_memory_region", "kvm_set_memory_region", "kvm_vm_ioctl", "sys_exit_ioctl"),
         )
         if inside in ("__kvm_set_memory_region", "kvm_set_memory_region"):
-            self._call(sight, "set_memory", self.facts.guest.pages)
+            within = self._inside_ioctl()
+            pages = 0 if "kvm_arch_flush_shadow_memslot" in within else self.facts.guest.pages
+            self._call(sight, "log_dirty" if WRPROTECTS in within else "set_memory", pages)
         else:
             result = self._result("kvm_vm_ioctl")
             if result >= FIRST_FD and self.made_vcpus < self.facts.vcpus:
@@ -360,7 +369,8 @@ class Reader:
             elif result >= FIRST_FD:
                 self._call(sight, "open_stats", 0, 0)
             else:
-                self._call(sight, "vm_ioctl")
+                logs = WRPROTECTS in self._inside_ioctl()
+                self._call(sight, "get_dirty" if logs else "vm_ioctl")
         self._see(sight)
 
     def _on_kvm_vcpu_ioctl(self, sight: Sight) -> None:
@@ -378,6 +388,15 @@ class Reader:
         else:
             self._call(sight, "vcpu_ioctl", number)
         self._see(sight)
+
+    def _inside_ioctl(self) -> set[str]:
+        """What the ioctl that has just begun enters."""
+        inside: set[str] = set()
+        for sight in self.found[self.at :]:
+            if sight.name in IOCTLS or sight.kind == "marker":
+                break
+            inside.add(sight.name)
+        return inside
 
     def _ioctl_ends(self, sight: Sight) -> None:
         if self.running:
@@ -440,10 +459,26 @@ class Reader:
     def _on_zap_page_range_single(self, sight: Sight) -> None:
         if sight.caller in (None, "do_madvise") and self._acts():
             first, end, _ = self._range(sight)
-            self._call(sight, "dontneed", first, end)
+            inside = self._split()
+            if inside is None:
+                self._call(sight, "dontneed", first, end)
+            else:
+                self._call(sight, "split", first, end, *inside)
             self._see(sight)
         else:
             self.script.ignore(sight, FINDING)
+
+    def _split(self) -> tuple[int, int] | None:
+        """The range of the huge page that is split inside of what has just begun; None if none is."""
+        for at in range(self.at, min(self.at + 40, len(self.found))):
+            if self.found[at].name == "zap_page_range_single":
+                return None
+            if self.found[at].name == SPLITS:
+                here, self.at = self.at, at + 1
+                first, end, _ = self._range(self.found[at])
+                self.at = here
+                return first, end
+        return None
 
     def _on_wp_page_copy(self, sight: Sight) -> None:
         if self._acts():
@@ -455,7 +490,7 @@ class Reader:
 
     def _on___mmu_notifier_invalidate_range_start(self, sight: Sight) -> None:
         before = self.script.seen[-1].name if self.script.seen else ""
-        if before in INVALIDATE and sight.caller in (None, before):
+        if (before in INVALIDATE and sight.caller in (None, before)) or sight.caller == SPLITS:
             self._see(sight)
         elif sight.caller == "unmap_vmas" and self.leaving:
             self._space_event(sight)
