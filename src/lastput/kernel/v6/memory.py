@@ -113,6 +113,15 @@ COPY = 1
 """What becomes of a page that is looked up where its entry does not allow it; anything else: an error."""
 
 
+def vma_lookup(mm: ptr[mm_struct], address: int) -> bool:
+    """Whether there is an area at an address. Where a page is mapped there is; elsewhere it may be or not.
+
+    Source: Linux 6.1, include/linux/mm.h.
+    """
+    mapped = mm.pte[address].page != NULL
+    return mapped or choose(2) == ALLOWED
+
+
 def get_user_page(mm: ptr[mm_struct], address: int, write: bool) -> ptr[page]:
     """The page at an address of guest memory, with a reference; faulted in, or copied, if need be.
 

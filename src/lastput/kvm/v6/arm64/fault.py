@@ -16,7 +16,7 @@ from lastput.kernel.rwlock import read_lock, read_unlock, write_lock, write_unlo
 from lastput.kernel.rwsem import down_read, up_read
 from lastput.kernel.sched import current
 from lastput.kernel.srcu import srcu_read_lock, srcu_read_unlock
-from lastput.kernel.v6.memory import get_user_page
+from lastput.kernel.v6.memory import get_user_page, vma_lookup
 from lastput.kvm.v6.arm64.area import get_vma_page_shift
 from lastput.kvm.v6.arm64.kvm_host import Arm6, kvm_pgtable, table_page
 from lastput.kvm.v6.arm64.map import (
@@ -149,6 +149,8 @@ def user_mem_abort(vcpu: ptr[kvm_vcpu], gfn: int, hva: int, fault_status: int, w
         up_read(mm.mmap_sem)
     if not (Arm6.vma_sizes and Arm6.seq_in_mmap_lock):
         mmu_seq = kvm.mmu_invalidate_seq
+    if Arm6.permissions and not vma_lookup(mm, hva):
+        return -EFAULT
     page = __gfn_to_pfn_memslot(mm, gfn, hva, write)
     if Arm6.permissions and not page:
         return -EFAULT
