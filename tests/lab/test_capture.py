@@ -157,7 +157,9 @@ def test_a_kernel_that_does_not_come_up(run: Run, lab: Lab, monkeypatch: pytest.
 
 def test_a_machine_that_does_not_end(run: Run, lab: Lab) -> None:
     lab.says(BEGIN, linger=60)
+    began = time.monotonic()
     status, line = refused(run, lab, "--timeout", "0.3")
+    assert time.monotonic() - began < 40, "it was waited for"
     assert status == exits.NO_MACHINE
     assert "had not ended after 0 seconds" in line
     assert not [line for line in processes() if str(lab.path) in line]

@@ -80,6 +80,11 @@ EXAMPLES = {
         ("run1", "all of a capture"),
         ("trace.dat --kernel 6.12", ""),
     ),
+    "confirm": (
+        ("oops.json", "what check --save wrote"),
+        ("kvm/age-vs-exit --kernel 6.12", "the first violated variant"),
+        ("oops.json --capture run1", "in a capture that is there"),
+    ),
     "import": (
         ("promela peterson.pml", "what is understood of it"),
         ("promela peterson.pml --check", "every interleaving"),

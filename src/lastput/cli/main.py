@@ -144,6 +144,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     _add_corpus(commands)
     _add_lab(commands)
     _add_validate(commands)
+    _add_confirm(commands)
     _add_import(commands)
     _add_new(commands)
     _add_completion(commands)
@@ -442,6 +443,25 @@ def _add_lab(commands: argparse._SubParsersAction[Parser]) -> None:
     _add_machine(capture)
     capture.add_argument("--sure", action="store_true", help="repeat until two runs agree")
     capture.add_argument("--timeout", metavar="SECONDS", help="of one run (default: 1,800)")
+
+
+def _add_confirm(commands: argparse._SubParsersAction[Parser]) -> None:
+    text = (
+        "Force the window of a violation on a real kernel: hold one task until another came as far as the "
+        "schedule has it, and show the trace beside the schedule. Exit status: 0 the window is real, 1 it "
+        "was not reached, 3 it cannot be forced, and why; or one of `lastput lab`."
+    )
+    confirm = commands.add_parser(
+        "confirm", help="force a violation's window on a real kernel", description=text, allow_abbrev=False
+    )
+    confirm.add_argument("violation", metavar="VIOLATION", help="what `check --save` wrote, or a scenario")
+    confirm.add_argument("--variant", metavar="NAME", help="of the scenario (default: the first violated)")
+    confirm.add_argument("--set", metavar="OPTION=VALUE", action="append", default=[], help="repeatable")
+    confirm.add_argument("--capture", metavar="FOLDER", help="look in a capture instead of making one")
+    _add_machine(confirm)
+    confirm.add_argument("--rounds", metavar="N", default="3", help="runs of the lab at most (default: 3)")
+    confirm.add_argument("--to", metavar="FOLDER", help="keep the captures")
+    confirm.add_argument("--room", metavar="DIR", help="where the lab is kept (default: the cache)")
 
 
 def _add_machine(parser: argparse.ArgumentParser) -> None:

@@ -1,20 +1,24 @@
 /* d: invalidations against guest faults, and against the end of the owner. */
 #include "lab.h"
 
+/* d1 EXITS VCPUS: with one vcpu on CPU 0 the loop is on CPU 1, so that a vcpu which is held does not hold it, too */
 int d1(int argc, char **argv)
 {
 	struct vm v;
 	struct runner t[2];
-	int n0 = argc > 0 ? atoi(argv[0]) : 12;
+	int n0 = argc > 0 ? atoi(argv[0]) : 12, vcpus = argc > 1 ? atoi(argv[1]) : 2;
 	tracing(0);
 	vm_new(&v, 16, 0, -1);
-	vcpu_new(&v, 16, 1, 2, PG);
-	vcpu_new(&v, 16, 1, 2, PG);
-	vcpu_go(&v, 0, 1);
-	vcpu_go(&v, 1, 1);
+	for (int i = 0; i < vcpus; i++)
+		vcpu_new(&v, 16, 1, 2, PG);
+	for (int i = 0; i < vcpus; i++)
+		vcpu_go(&v, i, 1);
 	tracing(1);
 	pthread_t a = spawn(&t[0], &v, 0, 0, n0);
-	spawn(&t[1], &v, 1, 1, FOREVER);
+	if (vcpus > 1)
+		spawn(&t[1], &v, 1, 1, FOREVER);
+	else
+		pin(1);
 	say("d1 MADV_DONTNEED loop over the guest's pages");
 	int n = 0;
 	while (!t[0].done) {
