@@ -7,15 +7,15 @@ from lastput.kernel.file import exit_files, fput, sys_close
 from lastput.kernel.fork import mmput
 from lastput.kernel.fs_types import file
 from lastput.kernel.mm_types import Mm, address_space, mm_struct
-from lastput.kernel.sched import current
+from lastput.kernel.sched import current, task_struct
 from lastput.kernel.spinlock import spin_lock, spin_unlock
 from lastput.kernel.task_work import exit_task_work, task_work_run
 from lastput.kernel.truncate import unmap_mapping_range
 from lastput.kernel.vhost import vhost_dev_release
 from lastput.kvm.kvm_host import Kvm
-from lastput.kvm.kvm_main import fdget, fdput, file_kvm, kvm_vcpu_ioctl_run
+from lastput.kvm.kvm_main import fdget, fdput, file_kvm, kvm_vcpu_ioctl_run, kvm_vcpu_release, kvm_vm_release
 from lastput.kvm.witness import witness
-from lastput.lang import ghost, option, options, ptr, static, struct
+from lastput.lang import const, ghost, option, options, ptr, static, struct
 from lastput.study.vmm import VM_FD, vcpu_fd
 
 
@@ -47,6 +47,7 @@ class Pairs:
             "window",
             "window-alive",
             "stranger",
+            "stranger-ends",
         ),
     )
     show: bool = option(False, "report the meeting as a violation, which has a witness; else ask for it")
@@ -73,6 +74,10 @@ class actors_witness:
 
     holder: ghost[bool]
     """The holder of the address space, who is none of the process, is inside its mmput."""
+    stranger: const[ptr[task_struct]]
+    """That holder, where it is a user task."""
+    ending: ghost[bool]
+    """A task that is none of the process releases a file of KVM."""
 
 
 actors = static(actors_witness)
@@ -147,6 +152,25 @@ def memory_holder(mm: ptr[mm_struct]) -> None:
     mmput(mm)
     actors.holder = False
     task_work_run()
+
+
+def is_stranger() -> bool:
+    """The caller is none of the process: a kernel thread, or the reader."""
+    return current().kthread or current() == actors.stranger
+
+
+def vm_release_seen(filp: ptr[file]) -> None:
+    """The last put of the VM's file; the witness sees whether a task of the process does it."""
+    actors.ending = is_stranger()
+    kvm_vm_release(filp)
+    actors.ending = False
+
+
+def vcpu_release_seen(filp: ptr[file]) -> None:
+    """The last put of a vcpu's file, seen likewise."""
+    actors.ending = is_stranger()
+    kvm_vcpu_release(filp)
+    actors.ending = False
 
 
 def free_message(filp: ptr[file]) -> None:

@@ -10,7 +10,8 @@ or the VM in destruction. study/pairs.py has the questions of the whole table.
 
 Also asked: orders. "E<U": exit has taken the notifier away, and the VM is not yet in destruction. "U<E":
 the VM is destroyed, and the address space still has a user. "stranger": the
-release of exit_mmap runs in a task that is none of the process. "window": stage 2 is gone, the notifier
+release of exit_mmap runs in a task that is none of the process, and "stranger-ends": so does the
+destruction of the VM. "window": stage 2 is gone, the notifier
 is hashed, and the VM has references; "window-alive": and the address space has users.
 
 Default: one page, one pgd entry pair, one vcpu where there is one, two to four tasks.
@@ -49,12 +50,14 @@ from lastput.study.pairs_actors import (
     own_table_thread,
     process,
     punch_hole,
+    vcpu_release_seen,
     vcpu_thread,
     vhost_release,
     vm_ioctl_thread,
+    vm_release_seen,
 )
 from lastput.study.unmap_vs_release import back_with_file
-from lastput.study.vmm import VM_FD, Vmm, boot, task
+from lastput.study.vmm import VM_FD, Vmm, boot, task, vcpu_fd
 
 # -- the questions ---------------------------------------------------------------------------
 
@@ -95,6 +98,8 @@ def in_order(mm: ptr[mm_struct]) -> bool:
         return witness.released and hashed(mm) and vm_list.first != NULL
     if Pairs.pair == "window-alive":
         return witness.released and hashed(mm) and mm.mm_users.counter != 0
+    if Pairs.pair == "stranger-ends":
+        return actors.ending and witness.destroying
     return actors.holder and witness.exit_inside
 
 
@@ -178,6 +183,11 @@ def start_descriptor_holder(s: Setup, vmm: Vmm) -> None:
 def start_kernel_thread(s: Setup, held: Any) -> None:
     """A kernel thread puts a file, and a worker releases it if that was the last put."""
     s.thread("kthread", free_message, held, task=s.static(task_struct, "task_kthread", kthread=True))
+    start_worker(s)
+
+
+def start_worker(s: Setup) -> None:
+    """The worker that releases what kernel threads have put."""
     worker = s.static(task_struct, "task_kworker", kthread=True)
     s.thread("kworker", delayed_fput, task=worker, daemon=True)
 
@@ -203,9 +213,27 @@ def start_memory_holder(s: Setup, vmm: Vmm) -> None:
     elif Pairs.holder == "vhost":
         give_vhost(s, vmm)
     elif Pairs.holder != "none":
-        vmm.mm.mm_users.counter += 1
-        name = "kdamond" if Pairs.holder == "damon" else "reader"
-        s.thread(name, memory_holder, vmm.mm, task=s.static(task_struct, f"task_{name}"))
+        start_reader(s, vmm)
+
+
+def start_reader(s: Setup, vmm: Vmm) -> None:
+    """Somebody who looks at the address space. Files that a kernel thread puts are released by a worker."""
+    vmm.mm.mm_users.counter += 1
+    damon = Pairs.holder == "damon"
+    name = "kdamond" if damon else "reader"
+    made = s.static(task_struct, f"task_{name}", kthread=damon)
+    s.thread(name, memory_holder, vmm.mm, task=made)
+    if not damon:
+        actors.stranger = made
+    elif Files.delayed_fput:
+        start_worker(s)
+
+
+def watch_releases(vmm: Vmm) -> None:
+    """The witness sees who releases files of KVM."""
+    vmm.vm_file.f_op.release = vm_release_seen
+    for i in range(Kvm.vcpus):
+        vmm.files.fd[vcpu_fd(i)].f_op.release = vcpu_release_seen
 
 
 def start_process(s: Setup) -> Vmm:
@@ -243,6 +271,8 @@ def start_process(s: Setup) -> Vmm:
 def pairs(s: Setup) -> None:
     """Which of KVM's tasks can meet, and what set-up of files and descriptors it takes."""
     vmm = start_process(s)
+    if Pairs.pair == "stranger-ends":
+        watch_releases(vmm)
     start_descriptor_holder(s, vmm)
     start_memory_holder(s, vmm)
     if needs("A"):
