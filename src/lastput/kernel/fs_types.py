@@ -37,7 +37,7 @@ class file:
 
 
 NR_OPEN = 3
-"""Room in a descriptor table: one VM and two vcpus."""
+"""Room in a descriptor table where no scenario asks for more: one VM and two vcpus."""
 
 
 @options

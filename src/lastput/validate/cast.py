@@ -208,7 +208,14 @@ def _stage(
         kthread = of_kernel(task)
         table = None if kthread or forked else tables.setdefault(task.tgid, len(tables))
         stage.roles.append(
-            Role(task.name, mm=pid in facts.owner and not forked, table=table, kthread=kthread, forked=forked)
+            Role(
+                task.name,
+                mm=pid in facts.owner and not forked,
+                table=table,
+                running=script.inside,
+                kthread=kthread,
+                forked=forked,
+            )
         )
         if kthread and task.name.startswith("kworker/"):
             script.calls = [Made(0, Call("delayed_fput"))]

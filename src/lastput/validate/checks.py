@@ -67,14 +67,15 @@ def _mm_users(moment: Moment) -> int:
 
 
 def _mm_count(moment: Moment) -> int:
-    """mm_count, without what exiting tasks keep until they are switched out for the last time.
+    """mm_count, without what exiting tasks keep until they are switched out for the last time, and what
+    kernel threads keep in the model only.
 
-    They may have slept before, and then somebody else has it, or nobody.
+    The former may have slept before, and then somebody else has it, or nobody.
     """
     mm = moment.argument("mm")
     tasks = [scene.task[i] for i in range(len(scene.task))]
     lazy = len([task for task in tasks if task and not task.mm and task.active_mm == mm])
-    return int(mm.mm_count.counter) - lazy
+    return int(mm.mm_count.counter) - lazy - scene.kept
 
 
 NULL_OR_NOT = ("pgt",)

@@ -91,7 +91,9 @@ def address_space(s: Setup, stage: Stage) -> Any:
     """The owner's: who uses it, and who holds no more than the structure."""
     mm = s.new(mm_struct, "mm")
     mm.mm_users.counter = sum(role.mm and not role.forked for role in stage.roles)
-    mm.mm_count.counter = 1 + sum(any(c.name in BY_ADDRESS for c in role.calls) for role in stage.roles)
+    strangers = [role for role in stage.roles if by_address(role)]
+    mm.mm_count.counter = 1 + len(strangers)
+    scene.kept = sum(role.kthread for role in strangers)
     mapping = s.static(anon_vma, "anon_vma")
     mm.mmap = mm.mm_rb = mapping.rb_root = s.new(vm_area_struct, "vma_ram", vm_mm=mm, anon_vma=mapping)
     scene.mm = mm
@@ -103,6 +105,12 @@ def address_space(s: Setup, stage: Stage) -> Any:
         lru.list[i] = ram
         set_pte(mm.pte[i], ram)
     return mm
+
+
+def by_address(role: Role) -> bool:
+    """The role works on the owner's memory, and keeps its structure for that; the owner's tasks have it."""
+    owner = role.mm and not role.forked and not any(call.name == "exec" for call in role.calls)
+    return not owner and any(call.name in BY_ADDRESS for call in role.calls)
 
 
 # -- the VM ----------------------------------------------------------------------------------
@@ -182,13 +190,15 @@ def exists(s: Setup, stage: Stage, props: Props) -> None:
 
 
 def open_files(s: Setup, stage: Stage, props: Props) -> None:
-    """Files that are in tables, or of which kvm_run is mapped. Each holds a reference to the VM."""
+    """Files that are in tables, that kvm_run is mapped of, or KVM_RUN is inside. Each holds a reference to
+    the VM."""
     for number in range(files_of(stage)):
         holders = [table for table, files in stage.files.items() if number in files]
         mapped = 0 < number <= stage.vcpus and number - 1 in stage.kvm_run
-        if holders or mapped:
+        inside = [i for i, role in enumerate(stage.roles) if number and role.running == number - 1]
+        if holders or mapped or inside:
             made = open_file(s, stage, props.kvm, number)
-            made.f_count.counter = len(holders) + mapped
+            made.f_count.counter = len(holders) + mapped + len(inside)
             props.kvm.users_count.counter += 1
             for table in holders:
                 props.files[table].fd[number] = made
@@ -196,6 +206,8 @@ def open_files(s: Setup, stage: Stage, props: Props) -> None:
             if mapped:
                 props.mm.kvm_run[number - 1].vm_file = made
                 props.mm.kvm_run[number - 1].areas = 1
+            for i in inside:
+                scene.role[i].running = made
 
 
 def open_file(s: Setup, stage: Stage, vm: Any, number: int) -> Any:

@@ -106,6 +106,8 @@ class Script:
     ignored: dict[str, dict[str, int]] = field(default_factory=dict)
     """Events by reason and name: how many."""
     vcpus: dict[int, int] = field(default_factory=dict)
+    inside: int | None = None
+    """The vcpu that it is inside KVM_RUN of when the recording begins."""
     exits: int | None = None
     """Number of the event with which its end begins."""
     gives_back: list[int] = field(default_factory=list)
@@ -430,8 +432,7 @@ class Reader:
 
     def _on_kvm_handle_guest_abort(self, sight: Sight) -> None:
         if not self.running:
-            self._call(sight, "run", self._vcpu())
-            self.running = True
+            self._found_running(sight)
         gfn, _status, write = self._fault()
         page = self.facts.guest.page(gfn) if gfn is not None else self.facts.guest.pages
         if page >= self.facts.guest.pages:
@@ -440,6 +441,14 @@ class Reader:
             self._call(sight, "touch", page, int(write))
             self.faulting = True
         self._see(sight)
+
+    def _found_running(self, sight: Sight) -> None:
+        """A fault without an ioctl before it: of one that is not recorded, or that began before."""
+        if self.facts.creates is None and self.script.task.forked is None and not self.script.calls:
+            self.script.inside = self._vcpu()
+        else:
+            self._call(sight, "run", self._vcpu())
+        self.running = True
 
     def _fault(self) -> tuple[int | None, int, bool]:
         """Guest page, status and whether it is a write, of the fault that has just begun."""

@@ -97,6 +97,8 @@ class scene_t:
     task: const[array[ptr[task_struct]]] = length(lambda: max(1, Scene.roles))
     mm: const[ptr[mm_struct]]
     """The owner's address space."""
+    kept: const[int]
+    """References to its structure that only the model has: kernel threads find it by other means."""
     ram: const[ptr[anon_vma]]
     """How guest memory is found by the reverse map."""
     kvm: const[ptr[kvm]]

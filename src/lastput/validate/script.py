@@ -126,6 +126,8 @@ class Role:
     process: int | None = None
     """Number of its process: exec waits for the other tasks of the same number. None for a kernel thread,
     and where nobody calls exec."""
+    running: int | None = None
+    """If the VM is there when the life begins: the vcpu that it is inside KVM_RUN of then."""
     kthread: bool = False
     forked: bool = False
     """It begins when another role makes it: `mm` and `table` are what that leaves it, not what is here."""
