@@ -200,6 +200,8 @@ def _stage(
     stage = Stage("6.1", pages=facts.guest.pages, vcpus=facts.vcpus, created=not life.created)
     if stage.created:
         stage.mapped, stage.seq = first_told(scripts, facts.guest)
+        # No event tells a page that is there from one that the first access makes; a copy tells that it is.
+        stage.present = frozenset(range(stage.pages))
     begin = _begin(life, facts, known)
     tables: dict[int | None, int] = {}
     for pid, script in zip(part, scripts, strict=True):

@@ -82,6 +82,8 @@ WRPROTECTS = "kvm_pgtable_stage2_wrprotect"
 IOCTLS = ("kvm_vm_ioctl", "kvm_vcpu_ioctl", "kvm_dev_ioctl", "sys_exit_ioctl", EXIT)
 """What shows that an ioctl is over, and the next has begun."""
 
+RUNS_ON = ("kvm_handle_guest_abort", "kvm_vcpu_ioctl", "kvm_entry", "sys_exit_ioctl", EXIT)
+
 FIRST_FD = 3
 """A smaller result of an ioctl is no descriptor here: 0 to 2 are the standard streams."""
 
@@ -215,11 +217,15 @@ class Reader:
                 self.script.calls.append(Made(sight.number, Call("fork", (child, 0, 0))))
 
     def _call(self, sight: Sight, name: str, *args: int, file: str = "") -> None:
-        if name not in (*IN_RUN, "end_run"):
+        if name not in (*IN_RUN, "end_run") and not (name == "cow" and self._runs_on()):
             self._end_run()
         if self.leaving == "exec":
             self.leaving = ""
         self.script.calls.append(Made(sight.number, Call(name, args), file))
+
+    def _runs_on(self) -> bool:
+        """KVM_RUN has not returned: a fault of the guest comes before the next ioctl."""
+        return self.running and next_of(self.found, self.at, RUNS_ON) == RUNS_ON[0]
 
     def _see(self, sight: Sight) -> None:
         self.script.seen.append(sight)

@@ -64,7 +64,7 @@ create_vcpu     KVM_CREATE_VCPU
 set_memory      KVM_SET_USER_MEMORY_REGION: one slot of `pages` pages from page 0; 0 deletes it
 vm_ioctl        any other ioctl of the VM's file: looked up, held, -EIO if the caller is not the owner
 vcpu_ioctl      any other ioctl of a vcpu's file
-run, end_run    KVM_RUN. Between the two, touch and mmio only; -EIO and the like: nothing between them
+run, end_run    KVM_RUN. Between the two, touch, mmio and cow only; -EIO and the like: nothing between them
 touch           the guest accesses a page; nothing happens if stage 2 has it
 mmio            the guest accesses what is no memory
 open_stats      open file `number` of statistics: `of` the VM (0), vcpu n (1 + n), or in debugfs (1 + vcpus)
@@ -94,7 +94,8 @@ change_pte      ksmd makes a page read-only, or puts an equal one in its place
 """
 
 IN_RUN = ("touch", "mmio")
-"""The calls that may be made between run and end_run, and only there."""
+"""The calls that may be made between run and end_run, and only there. A cow may, too: on its way back into
+the guest the kernel writes to the task's memory (rseq)."""
 
 
 @dataclass(frozen=True)
