@@ -1,46 +1,85 @@
 """The state of a VM that was there before the recording: whatever the first events about it tell.
 
-Nothing was recorded of how it came to be. A page is taken to be in stage 2, and young, if the first that is
-heard of it is that ageing found it so; mmu_invalidate_seq is what the first probe reads. If the model cannot
-go on from there, the recording is refused like any other.
+Nothing was recorded of how it came to be. What stage 2 has of a page is what the first that is heard of it
+says: ageing has found it young, or the guest's access faulted for want of the access flag. Ageing that found
+a page not young may have found it missing: the next fault tells. So it does where ageing asked for several
+pages at once, and found one of them young. mmu_invalidate_seq is what the first probe reads. If the model
+cannot go on from there, the recording is refused like any other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from lastput.validate.guest import Guest
-from lastput.validate.reading import Script
+from lastput.validate.reading import ACCESS, TRANSLATION, Fault, Script
 from lastput.validate.sights import Sight
 
 AGES = ("kvm_age_gfn", "kvm_test_age_gfn")
 
 
+class _Pages:
+    """What is known of each page, at its first event and until a fault has told more."""
+
+    def __init__(self) -> None:
+        self.mapped: dict[int, bool] = {}
+        """Of each page that stage 2 had: whether it was young."""
+        self.heard: set[int] = set()
+        self.open: dict[int, bool] = {}
+        """Of each page that only ageing was heard of: whether one of those that it asked for was young."""
+
+    def aged(self, first: int, end: int, young: bool) -> None:
+        for page in range(first, end):
+            if page not in self.heard:
+                self.open[page] = young
+                if young:
+                    self.mapped[page] = True
+        self.heard.update(range(first, end))
+
+    def faulted(self, fault: Fault) -> None:
+        page = fault.page
+        if fault.status == ACCESS and (page in self.open or page not in self.heard):
+            self.mapped.setdefault(page, False)
+        elif fault.status == TRANSLATION and page in self.open:
+            self.mapped.pop(page, None)
+        self.changed(page, page + 1)
+
+    def changed(self, first: int, end: int) -> None:
+        """What comes after this says nothing about the beginning."""
+        for page in range(first, end):
+            self.heard.add(page)
+            self.open.pop(page, None)
+
+
 def first_told(scripts: Sequence[Script], guest: Guest) -> tuple[dict[int, bool], int]:
     """Which pages stage 2 has, and whether they are young there; and mmu_invalidate_seq."""
-    found = sorted((sight for script in scripts for sight in script.seen), key=lambda s: s.number)
-    mapped: dict[int, bool] = {}
-    heard: set[int] = set()
+    pages = _Pages()
     asked: dict[int, tuple[int, int]] = {}
-    for sight in found:
-        pages = _pages(sight, guest)
-        if sight.kind == "enter" and sight.name in AGES:
-            asked[sight.pid] = pages
-        elif sight.kind == "return" and sight.name in AGES and sight.pid in asked:
-            first, end = asked.pop(sight.pid)
-            if sight.arg("ret") and end - first == 1 and first not in heard:
-                mapped[first] = True
-            heard.update(range(first, end))
-        else:
-            heard.update(range(*pages))
-    return mapped, next((seq for s in found if (seq := s.arg("seq")) is not None), 0)
+    seq: int | None = None
+    for event in _in_order(scripts):
+        if isinstance(event, Fault):
+            pages.faulted(event)
+            continue
+        seq = event.arg("seq") if seq is None else seq
+        if event.kind == "enter" and event.name in AGES:
+            asked[event.pid] = _pages(event, guest)
+        elif event.kind == "return" and event.name in AGES and event.pid in asked:
+            pages.aged(*asked.pop(event.pid), bool(event.arg("ret")))
+        elif event.name != "__gfn_to_pfn_memslot":
+            pages.changed(*_pages(event, guest))
+    return pages.mapped, seq or 0
+
+
+def _in_order(scripts: Sequence[Script]) -> Iterator[Sight | Fault]:
+    found: list[Sight | Fault] = []
+    for script in scripts:
+        found += script.seen
+        found += script.faults
+    yield from sorted(found, key=lambda event: event.number)
 
 
 def _pages(sight: Sight, guest: Guest) -> tuple[int, int]:
     """The pages that an entry is about; none for most."""
-    gfn = sight.arg("gfn")
-    if gfn is not None:
-        return guest.range(gfn, gfn + 1)
     start, end = sight.arg("start"), sight.arg("end")
     if sight.arg("kvm") is None or start is None:
         return 0, 0

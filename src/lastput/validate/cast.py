@@ -12,10 +12,10 @@ from lastput.validate.files import share
 from lastput.validate.guest import Guest, guest
 from lastput.validate.ignored import ELSEWHERE
 from lastput.validate.lives import BY_KVM, Life, lives
-from lastput.validate.reading import Facts, Made, Reader, Script
+from lastput.validate.reading import ACCESS, STATUS, Facts, Made, Reader, Script
 from lastput.validate.script import Call, Role, Stage
 from lastput.validate.sights import Sight, of_tasks, sights
-from lastput.validate.tasks import Task, of_kernel, owners, tasks
+from lastput.validate.tasks import KTHREADD, Task, of_kernel, owners, tasks
 
 
 @dataclass
@@ -170,7 +170,9 @@ def _guest(life: Life, found: Sequence[Sight]) -> Guest:
     """Of each task, the guest page of its last fault."""
     for sight in found:
         if sight.name == "kvm_guest_fault":
-            fault[sight.pid] = (sight.arg("ipa") or 0) >> 12
+            fault[sight.pid] = gfn = (sight.arg("ipa") or 0) >> 12
+            if (sight.arg("hsr") or 0) & STATUS == ACCESS:  # stage 2 has the page: it is no MMIO
+                ranges.add((gfn, gfn + 1))
         kvm, start, end = sight.arg("kvm"), sight.arg("start"), sight.arg("end")
         if sight.kind == "enter" and sight.arg("mn") is not None and start is not None and end is not None:
             asked[sight.pid] = start, end
@@ -181,10 +183,10 @@ def _guest(life: Life, found: Sequence[Sight]) -> Guest:
                 pairs.append((*asked.pop(sight.pid), start, end))
         if sight.kind == "enter" and sight.name == "__gfn_to_pfn_memslot":
             # Only a fault on memory comes here; one on MMIO finds no slot before.
-            gfn = sight.arg("gfn")
-            gfn = fault.get(sight.pid) if gfn is None else gfn
-            if gfn is not None:
-                ranges.add((gfn, gfn + 1))
+            found_gfn = sight.arg("gfn")
+            found_gfn = fault.get(sight.pid) if found_gfn is None else found_gfn
+            if found_gfn is not None:
+                ranges.add((found_gfn, found_gfn + 1))
     return guest(ranges, pairs)
 
 
@@ -208,7 +210,8 @@ def _stage(
         task = known[pid]
         forked = task.forked is not None and task.forked > begin and task.parent in number
         kthread = of_kernel(task)
-        table = None if kthread or forked else tables.setdefault(task.tgid, len(tables))
+        # Kernel threads share one table, the first task's, in which nothing of KVM is.
+        table = None if forked else tables.setdefault(KTHREADD if kthread else task.tgid, len(tables))
         stage.roles.append(
             Role(
                 task.name,

@@ -9,15 +9,16 @@ from __future__ import annotations
 from lastput.kernel.fs_types import file
 from lastput.kernel.mm_types import Mm
 from lastput.kernel.sched import current
-from lastput.kvm.v6.arm64.fault import FSC_FAULT, FSC_NONE, RESUME, guest_access, kvm_handle_guest_abort
-from lastput.kvm.v6.arm64.kvm_host import Arm6
+from lastput.kvm.v6.arm64.fault import FSC_FAULT, guest_access, kvm_handle_guest_abort
+from lastput.kvm.v6.arm64.kvm_host import Arm6, table_page
+from lastput.kvm.v6.arm64.pgtable import last_index, top_index
 from lastput.kvm.v6.create import kvm_dev_ioctl, kvm_vm_ioctl_create_vcpu
 from lastput.kvm.v6.kvm_host import kvm_memslots, kvm_vcpu
 from lastput.kvm.v6.kvm_main import EIO, file_kvm, file_vcpu
 from lastput.kvm.v6.memory_region import kvm_mmu_wp_memory_region, kvm_set_memory_region
 from lastput.kvm.v6.options import Kvm6
 from lastput.kvm.v6.stats import kvm_debugfs_open, kvm_vcpu_ioctl_get_stats_fd, kvm_vm_ioctl_get_stats_fd
-from lastput.lang import NULL, ptr
+from lastput.lang import NULL, atomic, await_, ptr
 from lastput.validate.scene import Act, Scene, act_of, argument, scene
 
 VM_FILE = 0
@@ -96,15 +97,27 @@ def kvm_vcpu_ioctl(filp: ptr[file], act: int, code: int) -> int:
     return 0
 
 
+def will_fault(pgd: ptr[table_page], gfn: int, write: bool) -> bool:
+    """An access would not succeed at once."""
+    pte = pgd.pte[top_index(gfn)]
+    if pte.table:
+        pte = pte.table.pte[last_index(gfn)]
+    if not pte.page or not (pte.young or Arm6.hardware_af):
+        return True
+    return Arm6.permissions and write and not pte.writable
+
+
 def touch(vcpu: ptr[kvm_vcpu], page: int, write: bool) -> None:
-    """The guest accesses a page until it can, or until somebody else has to act."""
+    """The guest accesses a page, and that faults. Accesses that do not leave nothing in a recording, and are
+    in no script. That it tries again afterwards may be a touch of its own: it has to fetch its instruction
+    before, which may fault, too.
+    """
     gfn = Arm6.ram_base + page
-    ret = RESUME
-    fault_status = guest_access(vcpu.kvm.arch.arm64.mmu.pgd_phys, gfn, write)
-    while fault_status != FSC_NONE and ret == RESUME:
-        ret = kvm_handle_guest_abort(vcpu, gfn, fault_status, write)
-        if ret == RESUME:
-            fault_status = guest_access(vcpu.kvm.arch.arm64.mmu.pgd_phys, gfn, write)
+    pgd = vcpu.kvm.arch.arm64.mmu.pgd_phys
+    with atomic():
+        await_(lambda: will_fault(pgd, gfn, write))
+        fault_status = guest_access(pgd, gfn, write)
+    kvm_handle_guest_abort(vcpu, gfn, fault_status, write)
 
 
 def guest(vcpu: ptr[kvm_vcpu], act: int, code: int) -> None:

@@ -24,7 +24,7 @@ from lastput.validate.script import IN_RUN, Call
 from lastput.validate.sights import Sight
 from lastput.validate.tasks import EXEC, EXIT, FORK, Task, next_of, of_kernel
 
-ACCESS, PERMISSION = 0x08, 0x0C
+STATUS, TRANSLATION, ACCESS = 0x3C, 0x04, 0x08
 """What bits 2 to 5 of a fault's status mean (Arm ARM, ESR_EL2.ISS.DFSC)."""
 
 RELEASED = {
@@ -98,6 +98,18 @@ class Made:
     """Which kind of file a close is of: a word of `RELEASED`. Which one of them is found out later."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault of the guest on a page of its memory."""
+
+    number: int
+    """Of the event."""
+    page: int
+    """The model's."""
+    status: int
+    """TRANSLATION, ACCESS or another; 0 if it was not recorded."""
+
+
 @dataclass
 class Script:
     """What a task was seen to do."""
@@ -108,6 +120,7 @@ class Script:
     ignored: dict[str, dict[str, int]] = field(default_factory=dict)
     """Events by reason and name: how many."""
     vcpus: dict[int, int] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
     inside: int | None = None
     """The vcpu that it is inside KVM_RUN of when the recording begins."""
     exits: int | None = None
@@ -439,12 +452,13 @@ class Reader:
     def _on_kvm_handle_guest_abort(self, sight: Sight) -> None:
         if not self.running:
             self._found_running(sight)
-        gfn, _status, write = self._fault()
+        gfn, status, write = self._fault()
         page = self.facts.guest.page(gfn) if gfn is not None else self.facts.guest.pages
         if page >= self.facts.guest.pages:
             self._call(sight, "mmio")
         else:
             self._call(sight, "touch", page, int(write))
+            self.script.faults.append(Fault(sight.number, page, status))
             self.faulting = True
         self._see(sight)
 
@@ -462,7 +476,7 @@ class Reader:
             if sight.name == "kvm_guest_fault":
                 ipa, hsr = sight.arg("ipa"), sight.arg("hsr") or 0
                 write = hsr >> 26 == 0x24 and bool(hsr & 1 << 6)
-                return (None if ipa is None else ipa >> 12), hsr & 0x3C, write
+                return (None if ipa is None else ipa >> 12), hsr & STATUS, write
             if sight.name == "__gfn_to_pfn_memslot" and sight.arg("gfn") is not None:
                 return sight.arg("gfn"), 0, False
             if sight.name == "kvm_handle_guest_abort":

@@ -65,7 +65,7 @@ set_memory      KVM_SET_USER_MEMORY_REGION: one slot of `pages` pages from page 
 vm_ioctl        any other ioctl of the VM's file: looked up, held, -EIO if the caller is not the owner
 vcpu_ioctl      any other ioctl of a vcpu's file
 run, end_run    KVM_RUN. Between the two, touch, mmio and cow only; -EIO and the like: nothing between them
-touch           the guest accesses a page; nothing happens if stage 2 has it
+touch           the guest accesses a page, and faults; accesses that do not are in no script
 mmio            the guest accesses what is no memory
 open_stats      open file `number` of statistics: `of` the VM (0), vcpu n (1 + n), or in debugfs (1 + vcpus)
 send, receive   pass a file through a socket (SCM_RIGHTS); drop_message closes it with all that it holds
