@@ -30,6 +30,7 @@ PAGES = {
         "explanation/how-it-works",
         "explanation/progress",
         "explanation/limits",
+        "explanation/what-real-kernels-taught",
         "explanation/estimates",
         "explanation/hunting",
         "explanation/reductions",
