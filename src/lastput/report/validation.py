@@ -18,7 +18,7 @@ def report(made: Validation, *, full: bool = False) -> str:
     """The report on one recording, with a line's end."""
     lines = [*_head(made)]
     for tried in made.tried:
-        lines += ["", *_life(made, tried, full)]
+        lines += ["", *_life(tried, full)]
     if not made.tried:
         lines += [
             "",
@@ -29,14 +29,14 @@ def report(made: Validation, *, full: bool = False) -> str:
 
 def table(all_made: Sequence[Validation]) -> str:
     """One line for each recording of a capture, with a line's end."""
-    width = max(len(made.recording.name) for made in all_made)
+    width = max(len(made.name) for made in all_made)
     lines = [f"{'trace':{width}}  VMs  {'verdict':9}  matched  ignored  steps"]
     for made in all_made:
         matched = sum(sum(t.matched.values()) for t in made.tried)
-        ignored = len(made.recording.events) - sum(_events(t) for t in made.tried)
+        ignored = made.events - sum(_events(t) for t in made.tried)
         steps = sum(t.outcome.effort.steps for t in made.tried)
         counts = f"{matched:7,}  {ignored:7,}  {steps:,}"
-        lines.append(f"{made.recording.name:{width}}  {len(made.tried):3}  {made.word:9}  {counts}")
+        lines.append(f"{made.name:{width}}  {len(made.tried):3}  {made.word:9}  {counts}")
     return "\n".join(lines) + "\n"
 
 
@@ -47,20 +47,16 @@ def _events(tried: Tried) -> int:
 
 
 def _head(made: Validation) -> Iterator[str]:
-    recording = made.recording
     about = f"Linux {tried.cast.stage.version}, " if (tried := next(iter(made.tried), None)) else ""
     yield from wrapped(
-        f"{recording.name}: {about}{plural(len(recording.events), 'event')}; what could be recorded: "
-        f"{recording.told_by}.",
+        f"{made.name}: {about}{plural(made.events, 'event')}; what could be recorded: {made.told_by}.",
         hanging="  ",
     )
-    if recording.lost:
-        yield from wrapped(
-            f"{plural(recording.lost, 'event')} were lost: the beginning is not that of the trace."
-        )
+    if made.lost:
+        yield from wrapped(f"{plural(made.lost, 'event')} were lost: the beginning is not that of the trace.")
 
 
-def _life(made: Validation, tried: Tried, full: bool) -> Iterator[str]:
+def _life(tried: Tried, full: bool) -> Iterator[str]:
     stage, life = tried.cast.stage, tried.cast.life
     since = "made" if life.created else "there before"
     until = "destroyed" if life.destroyed else "there at the end"
@@ -72,7 +68,7 @@ def _life(made: Validation, tried: Tried, full: bool) -> Iterator[str]:
     for role in stage.roles:
         yield from wrapped(f"{role.name}  {_calls(role.calls, full)}", indent="  ", hanging="    ")
     yield ""
-    yield from _verdict(made, tried, full)
+    yield from _verdict(tried, full)
     yield from _ignored(tried, full)
 
 
@@ -93,7 +89,7 @@ def _calls(calls: Sequence[object], full: bool) -> str:
     return ", ".join(shown) or "nothing"
 
 
-def _verdict(made: Validation, tried: Tried, full: bool) -> Iterator[str]:
+def _verdict(tried: Tried, full: bool) -> Iterator[str]:
     outcome = tried.outcome
     events = plural(len(tried.seen), "event")
     if isinstance(outcome, Accepted):
@@ -109,7 +105,7 @@ def _verdict(made: Validation, tried: Tried, full: bool) -> Iterator[str]:
     else:
         yield from wrapped(f"refused: the first {outcome.position:,} of {events} fit, then {outcome.why}.")
         places = outcome.places
-    yield from _where(made, tried, outcome.position)
+    yield from _where(tried)
     for number, spot in enumerate(places if full else places[:SHOWN], 1):
         yield ""
         yield from _spot(number, len(places), spot, tried)
@@ -120,14 +116,13 @@ def _verdict(made: Validation, tried: Tried, full: bool) -> Iterator[str]:
         yield from wrapped(f"{plural(left, 'more place')} of this kind; --full shows them.")
 
 
-def _where(made: Validation, tried: Tried, position: int) -> Iterator[str]:
+def _where(tried: Tried) -> Iterator[str]:
     """The last events that fit, and the first that does not, as the trace has them."""
-    by_number = {event.number: event for event in made.recording.events}
     yield ""
-    for seen in tried.seen[max(0, position - 3) : position]:
-        yield _clip("    ", by_number[seen.number].text)
-    if position < len(tried.seen):
-        yield _clip("  > ", by_number[tried.seen[position].number].text)
+    for text in tried.around[:-1]:
+        yield _clip("    ", text)
+    for text in tried.around[-1:]:
+        yield _clip("  > ", text)
 
 
 def _clip(lead: str, text: str) -> str:

@@ -166,4 +166,8 @@ RESULTS = {
 def _result(sight: Sight) -> Iterator[tuple[str, Read, int]]:
     ret = sight.arg("ret")
     if ret is not None and sight.name in RESULTS:
-        yield RESULTS[sight.name], lambda moment: int(moment.result), ret
+        yield RESULTS[sight.name], _returned, ret
+
+
+def _returned(moment: Moment) -> int:
+    return int(moment.result)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -26,6 +27,9 @@ OF_INTEREST = ("kvm_", "__mmu_notifier_", "mmu_notifier_")
 EARLY = ("kvm_vcpu_ioctl", "kvm_arch_vcpu_ioctl_run")
 """Functions that the model leaves early: what the guest does meanwhile are calls of their own."""
 
+BEFORE = 3
+"""Lines that are shown before the one that does not fit."""
+
 MOST_STEPS = 3_000_000
 SECONDS = 120.0
 
@@ -39,6 +43,8 @@ class Tried:
     outcome: Accepted | Refused | Undecided
     ignored: dict[str, dict[str, int]]
     """Events that the model need not explain: how many, by reason and function."""
+    around: tuple[str, ...] = ()
+    """Of a recording that was not accepted: the last lines that fit, and the first that does not."""
 
     @property
     def word(self) -> Word:
@@ -66,7 +72,14 @@ class Tried:
 class Validation:
     """A recording, held against the model."""
 
-    recording: Recording
+    name: str
+    """The recording's, without folder and endings."""
+    events: int
+    """How many it has."""
+    lost: int
+    """How many were lost when it was made, as far as the file tells."""
+    told_by: str
+    """How it is known what could be recorded."""
     tried: list[Tried] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -102,7 +115,7 @@ def validate(recording: Recording, plan: Plan | None = None) -> Validation:
     plan = plan or Plan()
     if plan.kernel is not None and recording.kernel is None:
         recording = replace(recording, kernel=plan.kernel)
-    made = Validation(recording)
+    made = Validation(recording.name, len(recording.events), recording.lost, recording.told_by)
     for cast in casts(recording):
         made.tried.append(_try(recording, cast, plan))
     made.seconds = time.perf_counter() - began
@@ -133,7 +146,13 @@ def _try(recording: Recording, cast: Cast, plan: Plan) -> Tried:
         slack=plan.slack,
         program=program,
     )
-    return Tried(cast, tuple(seen), outcome, ignored)
+    around = () if isinstance(outcome, Accepted) else _around(recording, seen, outcome.position)
+    return Tried(cast, tuple(seen), outcome, ignored, around)
+
+
+def _around(recording: Recording, seen: Sequence[Seen], position: int) -> tuple[str, ...]:
+    numbers = [s.number for s in seen[max(0, position - BEFORE) : position + 1]]
+    return tuple(recording.events[number].text for number in numbers)
 
 
 def _may_be_seen(point: Point) -> bool:
