@@ -1,7 +1,7 @@
 """Which functions of the kernel the model enters where the kernel does: what may be looked for in a trace.
 
 A function is left out if the compiler has inlined some of its calls and not others (kvm_get_kvm,
-kvm_put_kvm), or if the model cannot say when it comes: `__mmdrop` (which CPU still runs on an address space
+kvm_get_kvm_safe, kvm_put_kvm), or if the model cannot say when it comes: `__mmdrop` (which CPU still runs on an address space
 of the dead, lazily, is not modelled), what only flushes TLBs (invalidate_range and its like), and what
 decides things before anything of the VM is touched (do_madvise, folio_referenced, copy_page_range).
 """
@@ -14,7 +14,7 @@ SHARED = frozenset(
     {
         # a VM comes to be
         *("kvm_dev_ioctl", "kvm_init_stage2_mmu", "mmu_notifier_register", "__mmu_notifier_register"),
-        *("kvm_vm_ioctl", "kvm_vcpu_ioctl", "kvm_set_memslot", "kvm_get_kvm_safe"),
+        *("kvm_vm_ioctl", "kvm_vcpu_ioctl", "kvm_set_memslot"),
         *("kvm_arch_prepare_memory_region", "kvm_arch_commit_memory_region", "kvm_arch_flush_shadow_memslot"),
         # the guest
         *("kvm_arch_vcpu_ioctl_run", "kvm_handle_guest_abort", "io_mem_abort"),
