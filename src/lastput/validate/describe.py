@@ -6,7 +6,7 @@ from lastput.simulate.fault import Fault
 from lastput.validate.outcome import Disagreement, Schedule, Spot, Standing
 from lastput.validate.record import Place
 from lastput.validate.seen import At, Seen
-from lastput.validate.state import State, Walker
+from lastput.validate.state import State, Walker, same
 
 AHEAD = 300
 """How many steps of a thread alone are looked at for what it would come to next."""
@@ -31,7 +31,7 @@ def _why(walker: Walker, threads: tuple[Standing, ...], fault: Fault | None) -> 
         thread = "" if fault.thread is None else f"{threads[fault.thread].name}: "
         return f"{thread}a rule of the model is broken: {fault}"
     for found in threads:
-        if found.wrong:
+        if found.wrong and not found.disagreements:
             function, at = found.emitted[0]
             due = "nothing" if found.due is None else f"{VERB[found.due.at]} {found.due.function}"
             return f"{found.name} {VERB[at]} {function}; in the trace it {due} next"
@@ -53,8 +53,8 @@ def _standing(walker: Walker, state: State, thread: int) -> Standing:
     due = None if own is None else walker.order.seen[own]
     wrong = walker.wrong(state, thread)
     disagreements: list[Disagreement] = []
-    if queue and due is not None and not wrong:
-        disagreements, _ = walker.disagreements(state, thread)
+    if queue and due is not None and same(queue[0], due):
+        disagreements = [found for found, _ in walker.disagreements(state, thread)]
     blocked = place is not None and not run.can_step(place)
     mask = run.waits_for(place) if blocked and place is not None else 0
     return Standing(

@@ -99,7 +99,8 @@ class Relevant:
         chosen: list[int] = []
         if state.queues[owner]:
             # It has come to its event, with other arguments: whoever writes what they depend on.
-            _, looked = self.walker.disagreements(state, owner)
+            wrong = self.walker.disagreements(state, owner)
+            looked: frozenset[int] = frozenset().union(*(numbers for _, numbers in wrong))
             todo = [t for t, r in reach.items() if r.meets(looked, ())]
         else:
             todo = self._drawn_in(state, owner, reach)
@@ -116,7 +117,7 @@ class Relevant:
         if place is None:
             return []
         if not self.run.can_step(place):
-            looked: frozenset[int] = frozenset(a for a, _ in self.run.condition(place))
+            looked = frozenset(a for a, _ in self.run.condition(place))
             return [t for t, r in reach.items() if t != thread and r.meets(looked, ())]
         records = list(self.walker.steps(state, thread))
         if any(record.fault is not None for record in records):

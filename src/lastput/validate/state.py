@@ -127,29 +127,24 @@ class Walker:
             queue = state.queues[thread]
             if place is None or not queue or not same(queue[0], self.order.seen[place]):
                 continue
-            if (
-                self.order.may_be_next(state.counts, place, first)
-                and not self.disagreements(state, thread)[0]
-            ):
+            if self.order.may_be_next(state.counts, place, first) and not self.disagreements(state, thread):
                 queues = _with(state.queues, thread, queue[1:])
                 counts = _with(state.counts, thread, state.counts[thread] + 1)
                 return state._replace(queues=queues, counts=counts, taken=state.taken + 1), place
         return None
 
-    def disagreements(self, state: State, thread: int) -> tuple[list[Disagreement], frozenset[int]]:
-        """Checks of a thread's next event that come out otherwise now, and the numbers that they look at."""
+    def disagreements(self, state: State, thread: int) -> list[tuple[Disagreement, frozenset[int]]]:
+        """Checks of a thread's next event that come out otherwise now, and the numbers that each looks at."""
         place, emission = self.order.next_of(state.counts, thread), state.queues[thread][0]
         assert place is not None
-        wrong: list[Disagreement] = []
-        looked: frozenset[int] = frozenset()
+        wrong: list[tuple[Disagreement, frozenset[int]]] = []
         moment = Moment(emission.args, emission.result, self.run, emission.parameters)
         for check in self.order.seen[place].checks:
             read = check.read
             found, numbers = self.run.ask(thread, lambda read=read: read(moment))  # type: ignore[misc]
             if found != check.want:
-                wrong.append(Disagreement(check.label, check.want, found))
-                looked |= numbers
-        return wrong, looked
+                wrong.append((Disagreement(check.label, check.want, found), numbers))
+        return wrong
 
     def wrong(self, state: State, thread: int) -> bool:
         """Whether a thread's queue is not what the trace says of it.
@@ -163,6 +158,9 @@ class Walker:
                 break
             if not same(emission, self.order.seen[own[ahead]]):
                 return True
+            found = self.disagreements(state, thread) if ahead == had else []
+            if not all(looked for _, looked in found):
+                return True  # An argument is another one, and no step can change that.
         return False
 
     def first(self, state: State) -> int | None:
