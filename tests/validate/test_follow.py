@@ -322,6 +322,82 @@ def test_a_trace_may_end_with_a_broken_rule_and_not_go_on_behind_it() -> None:
     assert any(spot.fault is not None and spot.fault.kind == "bug" for spot in found.places)
 
 
+# -- threads that matter only by way of others ---------------------------------------------------
+
+
+def yes() -> None:
+    preempt_disable()
+
+
+def no() -> None:
+    preempt_enable()
+
+
+def look(o: ptr[obj]) -> None:
+    if o.value:
+        yes()
+    else:
+        no()
+
+
+def wait(o: ptr[obj]) -> None:
+    await_(lambda: o.value != 0)
+    yes()
+
+
+def show(o: ptr[obj]) -> None:
+    o.lock.owner = 0
+
+
+def boom(o: ptr[obj]) -> None:
+    BUG_ON(o != NULL)
+
+
+def fall(o: ptr[obj]) -> None:
+    o.lock.owner = 0
+    boom(o)
+
+
+def pass_on(o: ptr[obj]) -> None:
+    if o.count:
+        o.value = 1
+
+
+def begin(o: ptr[obj]) -> None:
+    o.count = 1
+
+
+@options
+class Relay:
+    first: str = option("look", "what the first thread does", values=("look", "wait", "show", "fall"))
+
+
+@scenario(options=(Relay,))
+def relay(s: Setup) -> None:
+    """The third thread makes the second one do what the first one sees."""
+    o = s.static(obj, "o")
+    first = {"look": look, "wait": wait, "show": show, "fall": fall}[Relay.first]
+    s.thread("first", first, o, task=s.static(task_struct, "task_first"))
+    s.thread("second", pass_on, o)
+    s.thread("third", begin, o)
+
+
+@pytest.mark.parametrize(
+    ("first", "event", "value"),
+    [("look", "yes", None), ("wait", "yes", None), ("show", "show", 1), ("fall", "boom", 1)],
+)
+def test_a_thread_that_another_one_sends_on_its_way(first: str, event: str, value: int | None) -> None:
+    """None of the steps that make the event possible is seen."""
+    made = build(relay, None, {"first": first})
+    trace = events(f"0 enters {event}")
+    if value is not None:
+        trace = events(f"0 enters {event}", checks={0: (Check("value", lambda m: m.args[0].value, value),)})
+    found = follow(made, trace, entries("yes", "no", "show", "boom"))
+    assert isinstance(found, Accepted)
+    assert {thread for thread, _ in found.schedule} >= {1, 2}
+    assert (replay(made, found.schedule).fault is None) == (first != "fall")
+
+
 # -- scripts -------------------------------------------------------------------------------------
 
 

@@ -135,7 +135,7 @@ def _shift_right(value: int, count: int) -> int:
     return value >> _count(count)
 
 
-def _cast(kind: ScalarType, value: Any) -> Any:
+def typed_value(kind: ScalarType, value: Any) -> Any:
     """`value` as a pointer of type `kind`; a model function stays what it is."""
     if is_pointer(kind) and not is_model_function(value):
         return value if type(value) in (Pointer, CellPointer) else lift(kind, number(value))
@@ -161,7 +161,7 @@ def _loop() -> None:
 HELPERS: dict[str, Any] = dict(
     zip(
         instrument.HELPERS,
-        (_check, _shift_left, _shift_right, _cast, _loop, _ref, _ref_item),
+        (_check, _shift_left, _shift_right, typed_value, _loop, _ref, _ref_item),
         strict=True,
     )
 )

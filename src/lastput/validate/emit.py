@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import inspect
 from collections.abc import Callable
 from types import CodeType
 from typing import Any, NamedTuple, Protocol, cast
@@ -17,7 +16,7 @@ from lastput.lang import intrinsics
 from lastput.lang.world import World
 from lastput.simulate import instrument
 from lastput.simulate.fault import Frame
-from lastput.simulate.program import Function, Program, Rewritten
+from lastput.simulate.program import Function, Program, Rewritten, typed_value
 from lastput.validate.names import name_of
 from lastput.validate.seen import At, Observable
 
@@ -43,7 +42,8 @@ class Listener(Protocol):
 
 
 def _tell(told: Told, at: At, args: tuple[Any, ...], result: Any) -> None:
-    cast(Listener, intrinsics.machine()).emit(Emission(told.name, at, args, result, told.parameters))
+    typed = tuple(a if k is None else typed_value(k, a) for k, a in zip(told.kinds, args, strict=True))
+    cast(Listener, intrinsics.machine()).emit(Emission(told.name, at, typed, result, told.parameters))
 
 
 class Told(NamedTuple):
@@ -51,6 +51,8 @@ class Told(NamedTuple):
 
     name: str
     parameters: tuple[str, ...]
+    kinds: tuple[Any, ...]
+    """Types of those parameters that are pointers."""
 
 
 class EmittingProgram(Program):
@@ -73,7 +75,7 @@ class EmittingProgram(Program):
         self._mark(found)
         name = name_of(function)
         if name is not None:
-            told = Told(name, tuple(inspect.signature(function).parameters))
+            told = Told(name, tuple(found.kinds.parameters), tuple(found.kinds.parameters.values()))
             found.function = self._telling(told, found.function)  # type: ignore[assignment]
         return found
 
@@ -137,5 +139,5 @@ def _code(make: Callable[[], Function]) -> CodeType:
     return make().__code__
 
 
-RETURN_CODE = _code(lambda: _telling_return(Told("", ()), lambda: None, False))
+RETURN_CODE = _code(lambda: _telling_return(Told("", (), ()), lambda: None, False))
 """The code that waits for a function to return: its `args` are part of where a thread stands."""
