@@ -33,8 +33,8 @@ def main() -> None:
     begun = time.perf_counter()
     compiled = compile_world(world, plan.reduce)
     made = time.perf_counter()
+    prepare(compiled.native.words, plan.store)
     if "--compile" in sys.argv:
-        prepare(compiled.native.words, plan.store)
         return
     before = time.process_time()
     outcome = search(compiled.native, cores=plan.cores, store=plan.store)

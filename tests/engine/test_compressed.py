@@ -186,7 +186,7 @@ def test_refused_memory_leaves_all_plain(monkeypatch: pytest.MonkeyPatch) -> Non
     plain = Store(2, BUDGET)
     assert plain.add(rows, 5000)
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise OSError("no memory")
 
     monkeypatch.setattr("lastput.engine.compressed.Store", refuse)
@@ -248,6 +248,70 @@ def test_parts_are_found_wherever_their_bits_lie() -> None:
     store = filled(rows, 1, 3000)
     assert max(store.tables) == 60
     assert store.width == 2
+
+
+@pytest.fixture
+def nesting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables are compressed when they are quite small, and take little to work with."""
+    monkeypatch.setattr(compressed, "NEST_FROM", 300)
+    monkeypatch.setattr(compressed, "CHUNK", 128)
+    monkeypatch.setattr(compressed, "SAMPLE", 1000)
+    monkeypatch.setattr("lastput.engine.store._HUGE_FROM", 1 << 40)
+
+
+def quartered_rows(n: int, words: int, seed: int = 0, most: int = 128) -> np.ndarray:
+    """n different rows of four numbers below `most`, each in a quarter of the words."""
+    codes = np.random.default_rng(seed).permutation(most**4)[:n].astype(np.uint64)
+    rows = np.zeros((n, words), np.uint64)
+    for word in range(words):
+        number = codes // np.uint64(most ** (4 * word // words)) % np.uint64(most)
+        rows[:, word] = number * np.uint64(0x10001 + word)
+    return rows.reshape(-1)
+
+
+def is_nested(store: Compressed) -> bool:
+    """Whether a table of it is compressed in turn."""
+    return any(isinstance(table.store, Compressed) for table in (store.left, store.right))
+
+
+@pytest.mark.usefixtures("nesting")
+@pytest.mark.parametrize(("words", "at"), [(20, 500), (23, 8000)])
+def test_tables_are_compressed_in_turn(words: int, at: int) -> None:
+    """The same states in the same order are found."""
+    rows = quartered_rows(20_000, words, most=64)
+    store = filled(rows[: 15_000 * words], words, at)
+    assert is_nested(store)
+    check(store, rows, 15_000)
+    found = np.empty(5000, np.int64)
+    store.find(rows[15_000 * words :], 5000, found)
+    assert (found == -1).all()
+
+
+@pytest.mark.usefixtures("nesting")
+def test_tables_in_turn_keep_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    words, budget, n = 20, 3_000_000, 250_000
+    rows = quartered_rows(n, words, most=64)
+    counts = []
+    for nest_from in (1 << 40, 300):
+        monkeypatch.setattr(compressed, "NEST_FROM", nest_from)
+        store = Adaptive(Store(words, budget, spare=4), compress_from=5000)
+        for first in range(0, n, 2000):
+            if not store.add(rows[first * words :], 2000):
+                break
+            assert store.bytes + 4 * store.count <= budget
+        assert store.stop == "max-memory"
+        assert store.bytes + 4 * store.count <= budget
+        check(store, rows, store.count)
+        counts.append(store.count)
+    assert counts[1] > 1.1 * counts[0], "compressing tables gains nothing"
+
+
+@pytest.mark.usefixtures("nesting")
+def test_a_table_that_nothing_compresses_stays_whole() -> None:
+    rows = np.random.default_rng(3).integers(1 << 63, size=3 * 40_000).astype(np.uint64)
+    store = filled(rows, 3, 1000)
+    assert not is_nested(store)
+    check(store, rows)
 
 
 RESIDENT = """

@@ -2,10 +2,10 @@
 
 After Laarman, van de Pol and Weber, "Parallel Recursive State Space Compression" (SPIN 2011), arXiv
 1104.3119: a state is cut into parts, equal parts are kept once, and the state becomes the pair of their
-numbers. Departures: one cut, not a tree of them, because which bits are a part is chosen by looking at
-states (`splitting`), and then two tables are already small; pairs are packed into as few bytes as their
-numbers need, in breadth-first order, so that a level is still a range; the index is one of 32-bit slots
-beside them, and is kept fuller than a table with pairs in it could be (`pair_kernels`).
+numbers. Departures: which bits are a part is chosen by looking at states (`splitting`), so that two tables
+are already small, and only a table that becomes large is compressed in turn; pairs are packed into as few
+bytes as their numbers need, in breadth-first order, so that a level is still a range; the index is one of
+32-bit slots beside them, and is kept fuller than a table with pairs in it could be (`pair_kernels`).
 
 A store begins as a plain one and is compressed where it lies: pairs are never longer than states, and are
 written over them from the front. So it takes no more memory while it changes than it did before.
@@ -25,9 +25,13 @@ from lastput.engine.memory import PAGE, give_back, reserve
 from lastput.engine.splitting import SAMPLE, Part, choose
 from lastput.engine.store import Store
 
-CHUNK = 1 << 13
+CHUNK = 1 << 11
 """Rows that are split at a time."""
-_GROWTH = 1.4
+NEST_FROM = 1 << 15
+"""Different values of a part from which on they are compressed, too."""
+_WORTH = 2 / 3
+"""What compressing a table must leave of it."""
+_GROWTH = 1.2
 """Factor by which the index grows."""
 _FULL = 0.85
 """Part of the slots that is taken before it does."""
@@ -35,14 +39,19 @@ _LEAST_GROWTH = 1.02
 _LEAST_SAMPLE = 512
 _MOST_LINES = 1 << 28
 
+_IN_ORDER = np.arange(CHUNK, dtype=np.uint64)
+
 Words = npt.NDArray[np.uint64]
 
 
 class _Table:
-    """The different values of one part."""
+    """The different values of one part of states of `words` words."""
 
     def __init__(self, part: Part, words: int, store: Store) -> None:
-        self.part, self.words, self.store = part, words, store
+        self.part, self.words = part, words
+        self.store: Store | Compressed = store
+        self.shape = store.shape
+        self.nest_from = NEST_FROM
         self.rows = np.empty(CHUNK * part.words, np.uint64)
         self.numbers = np.empty(CHUNK, np.uint64)
         self.found = np.empty(CHUNK, np.int64)
@@ -59,11 +68,24 @@ class _Table:
     def split(self, rows: Words, first: int, n: int) -> None:
         """Take this part of the states first..first+n of `rows`."""
         part = self.part
-        pair_kernels.split(rows, first, n, self.words, part.at, part.masks, self.rows, self.store.shape)
+        pair_kernels.split(rows, first, n, self.words, part.at, part.masks, self.rows, self.shape)
+
+    def intern(self, n: int) -> int:
+        """Number the first n values that were split off. Returns for how many there was room."""
+        if self.store.count >= self.nest_from and isinstance(self.store, Store):
+            self.nest_from = 2 * self.store.count  # there may be a gain later
+            self.store = compress(self.store, gaining=True) or self.store
+        return self.store.intern(self.rows, n, self.numbers)
 
     def join(self, numbers: Words, n: int, rows: Words) -> None:
         """Add this part to the first n rows."""
-        pair_kernels.join(numbers, n, self.words, self.part.at, self.store.states, self.store.shape, rows)
+        if isinstance(self.store, Store):
+            states = self.store.states
+        else:
+            states = self.rows
+            self.store.gather(numbers, n, states)
+            numbers = _IN_ORDER
+        pair_kernels.join(numbers, n, self.words, self.part.at, states, self.shape, rows)
 
 
 class Compressed:
@@ -104,6 +126,11 @@ class Compressed:
         self._fill(index, lines)
         return True
 
+    @property
+    def taking(self) -> int:
+        """Bytes that it will take when it takes over."""
+        return self._pairs_bytes(self.count, self.width) + self._first_lines() * LINE * 4 + self._beside
+
     def _first_lines(self) -> int:
         """Lines for the states there are and some more, as far as the budget goes."""
         needed = int(self.count / (LINE * _FULL)) + 1
@@ -140,21 +167,37 @@ class Compressed:
 
     def add(self, rows: Words, n: int) -> bool:
         """Store those of the first n rows that are new. False: no room for all; `stop` says why."""
-        return all(self._add(rows, first, min(CHUNK, n - first)) for first in range(0, n, CHUNK))
+        return all(
+            self._add(rows, first, m := min(CHUNK, n - first), None) == m for first in range(0, n, CHUNK)
+        )
 
-    def _add(self, rows: Words, first: int, n: int) -> bool:
+    def intern(self, rows: Words, n: int, numbers: Words) -> int:
+        """Store as `add` does, and set numbers[i] to the index of row i. Returns how many rows had room."""
+        for first in range(0, n, CHUNK):
+            m = min(CHUNK, n - first)
+            done = self._add(rows, first, m, numbers[first:])
+            if done < m:
+                return first + done
+        return n
+
+    def allow(self, budget: int) -> None:
+        """Change the budget; what is taken already stays taken."""
+        self.budget = budget
+
+    def _add(self, rows: Words, first: int, n: int, numbers: Words | None) -> int:
+        """Store n rows, from `first` on; returns how many there was room for."""
         known = n
         for table in (self.left, self.right):
             table.split(rows, first, known)
             self._allow(table)
-            known = table.store.intern(table.rows, known, table.numbers)
+            known = table.intern(known)
         if not self._widen():
             self.stop = "max-memory"
-            return False
-        if not self._append(known):
-            return False
-        self.stop = "max-memory"
-        return known == n
+            return 0
+        done = self._append(known, numbers)
+        if done == known:
+            self.stop = "max-memory"
+        return done
 
     def _allow(self, table: _Table) -> None:
         """Let a table grow into what the budget has left."""
@@ -173,21 +216,21 @@ class Compressed:
         self.width, self.low_bits = width, low_bits
         return True
 
-    def _append(self, n: int) -> bool:
-        """Store the first n pairs of numbers that are new."""
+    def _append(self, n: int, numbers: Words | None) -> int:
+        """Store the first n pairs of numbers that are new; returns how many there was room for."""
         done = 0
         while True:
             limit = min(most_in(self.lines), self._room(self.lines, self.width), self.most)
             done, self.count = pair_kernels.insert(
                 self.left.numbers, self.right.numbers, done, n, self.pairs, self.count,
                 max(limit, self.count), self.index, self.lines, slot_bits(self.lines), self.width,
-                self.low_bits, self.keep, self._hashes, self._places,
+                self.low_bits, self.keep, self._hashes, self._places, numbers,
             )  # fmt: skip
             if done == n:
-                return True
+                return n
             self.stop = "max-states" if self.count >= self.most else "max-memory"
             if self.count >= self.most or not self._grow():
-                return False
+                return int(done)
 
     def find(self, rows: Words, n: int, found: npt.NDArray[np.int64]) -> None:
         """found[i] = index of the state that is row i, or -1, for i < n."""
@@ -221,11 +264,21 @@ class Compressed:
         self.left.join(left, n, rows)
         self.right.join(right, n, rows)
 
+    def gather(self, which: Words, n: int, rows: Words) -> None:
+        """Make the first n rows the states of these numbers; n is at most CHUNK."""
+        left, right = self.left.numbers, self.right.numbers
+        pair_kernels.unpack_some(self.pairs, which, n, self.width, self.low_bits, left, right)
+        rows[: n * self.words] = 0
+        self.left.join(left, n, rows)
+        self.right.join(right, n, rows)
+
     def prepare(self) -> None:
         """Run every kernel once, so that none is compiled later."""
         rows, _ = self.rows(0, 1)
-        rows, found = rows.copy(), np.zeros(1, np.int64)
+        rows, found, numbers = rows.copy(), np.zeros(1, np.int64), np.zeros(1, np.uint64)
         self.add(rows, 1)
+        self.intern(rows, 1, numbers)
+        self.gather(numbers, 1, rows)
         self.find(rows, 1, found)
         pair_kernels.repack(self.pairs, self.count, self.width, self.low_bits, *packing(32, 32, self.width))
         self.width, self.low_bits = packing(32, 32, self.width)
@@ -279,30 +332,39 @@ def slot_bits(lines: int) -> int:
     return most_in(lines).bit_length()
 
 
-def compress(plain: Store) -> Compressed | None:
+def compress(plain: Store, *, gaining: bool = False) -> Compressed | None:
     """A plain store's states, compressed; the plain one is used up. None: there is no memory for the tables,
-    or compressing would not gain any, and the plain one is as before."""
+    or compressing would not gain any, and the plain one is as before. With `gaining`, it must gain a third at
+    once; without, something when there are more states."""
     bits = plain.bits
     plain.drop_index()
     found = None
     with contextlib.suppress(OSError):  # from `reserve`: there is no address space for the tables
-        found = _compressed(plain)
+        found = _compressed(plain, gaining)
     if found is None:
         plain.rebuild(bits)
     return found
 
 
-def _compressed(plain: Store) -> Compressed | None:
-    left, right = (_table(part, plain) for part in choose(_sample(plain, 4 << plain.bits)))
+def _compressed(plain: Store, gaining: bool) -> Compressed | None:
     taken = plain.states_bytes + plain.count * plain.spare
+    room = max(4 << plain.bits, (plain.budget - taken) // 2)
+    # Tables of a table are small.
+    parts = choose(_sample(plain, room))
+    left, right = (
+        _Table(part, plain.words, Store(part.words, plain.budget // 2, huge=not gaining)) for part in parts
+    )
     for first in range(0, plain.count, CHUNK):
         n = min(CHUNK, plain.count - first)
         for table in (left, right):
             table.split(plain.states, first, n)
             table.store.allow(table.store.bytes + max(0, plain.budget - taken - left.bytes - right.bytes))
+            # Not `table.intern`: a trial that begins trials of its own takes for ever.
             if table.store.intern(table.rows, n, table.numbers) < n:
                 return None
     found = Compressed(plain, left, right)
+    if gaining and found.taking > _WORTH * plain.bytes:
+        return None
     return found if found.take_over() else None
 
 
@@ -313,7 +375,3 @@ def _sample(plain: Store, room: int) -> Words:
     if plain.count <= n:
         return states
     return states[np.random.default_rng(0).integers(plain.count, size=n)]
-
-
-def _table(part: Part, plain: Store) -> _Table:
-    return _Table(part, plain.words, Store(part.words, plain.budget // 2))

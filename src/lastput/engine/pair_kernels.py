@@ -110,6 +110,17 @@ def unpack(pairs, first, n, width, low_bits, left, right):
 
 
 @native
+def unpack_some(pairs, which, n, width, low_bits, left, right):
+    """The numbers of the pairs that the first n of `which` name."""
+    width, low_bits = np.uint64(width), np.uint64(low_bits)
+    ones, low = _ones(width), (_ONE << low_bits) - _ONE
+    for i in range(np.uint64(n)):
+        pair = _load(pairs, which[i] * width) & ones
+        left[i] = pair & low
+        right[i] = pair >> low_bits
+
+
+@native
 def repack(pairs, count, width, low_bits, new_width, new_low_bits):
     """Give all pairs, in place, as many bytes or more, and other bits to their halves. Last ones first, so
     that none is overwritten before it is read."""
@@ -171,12 +182,14 @@ def _approach(left, right, begin, end, pairs, index, lines, low, width, keep, ha
 
 @native
 def insert(
-    left, right, first, n, pairs, count, limit, index, lines, bits, width, low_bits, keep, hashes, places
-):
+    left, right, first, n, pairs, count, limit, index, lines, bits, width, low_bits, keep, hashes, places,
+    numbers,
+):  # fmt: skip
     """Append those of the pairs first..n that are not among the `count` yet.
 
     Returns the number of pairs dealt with and the new count. Stops before the first new one that would make
-    more than `limit`. The lines must have an empty slot."""
+    more than `limit`. The lines must have an empty slot. `numbers[i]` is set to the index of pair i; None:
+    nobody asks (Numba compiles that to nothing)."""
     first, n, count, limit = np.uint64(first), np.uint64(n), np.uint64(count), np.uint64(limit)
     lines, width, low_bits, keep = np.uint64(lines), np.uint64(width), np.uint64(low_bits), np.uint64(keep)
     low = np.uint32((_ONE << np.uint64(bits)) - _ONE)
@@ -199,7 +212,10 @@ def insert(
                     return np.int64(i), np.int64(count)
                 _store(pairs, count * width, pair)
                 count += _ONE
-                index[place] = (np.uint32(h) & ~low) | np.uint32(count)
+                slot = (np.uint32(h) & ~low) | np.uint32(count)
+                index[place] = slot
+            if numbers is not None:
+                numbers[i] = np.uint64(slot & low) - _ONE
         begin = end
     return np.int64(n), np.int64(count)
 

@@ -45,6 +45,7 @@ class Store:
         max_states: int | None = None,
         keep: int = (1 << 64) - 1,
         bits: int = FIRST_BITS,
+        huge: bool = True,
     ) -> None:
         self.words, self.budget, self.spare = words, budget, spare
         self.shape = shape_of(words)
@@ -52,7 +53,7 @@ class Store:
         self.most = _MOST_STATES if max_states is None else max(1, min(max_states, _MOST_STATES))
         self.count = 0
         self.bits = bits
-        self.huge = budget >= _HUGE_FROM
+        self.huge = huge and budget >= _HUGE_FROM
         self.page = HUGE if self.huge else PAGE
         self._hashes = np.zeros(kernels.BLOCK, np.uint64)
         self._places = np.zeros(kernels.BLOCK, np.uint64)
