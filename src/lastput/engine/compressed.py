@@ -27,7 +27,7 @@ from lastput.engine.store import Store
 
 CHUNK = 1 << 11
 """Rows that are split at a time."""
-NEST_FROM = 1 << 15
+NEST_FROM = 1 << 16
 """Different values of a part from which on they are compressed, too."""
 _WORTH = 2 / 3
 """What compressing a table must leave of it."""
