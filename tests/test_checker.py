@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from lastput import Result, check, checker
+from lastput import Result, check, checker, confirmed
 from lastput.evidence.trace import violation_of
 from lastput.lang import (
     BUG_ON,
@@ -251,13 +251,13 @@ def test_not_a_scenario() -> None:
 
 
 def test_search_and_replay_that_disagree_are_loud(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checker, "violation_of", lambda *args: None)
+    monkeypatch.setattr(confirmed, "violation_of", lambda *args: None)
     with pytest.raises(checker.Disagreement, match=r"the replay of .* found nothing"):
         check(plain, settings={"what": "null"})
-    monkeypatch.setattr(checker, "violation_of", lambda *args: replace(violation_of(*args), kind="leak"))  # type: ignore[type-var]
+    monkeypatch.setattr(confirmed, "violation_of", lambda *args: replace(violation_of(*args), kind="leak"))  # type: ignore[type-var]
     with pytest.raises(checker.Disagreement, match="found leak at "):
         check(plain, settings={"what": "null"})
-    monkeypatch.setattr(checker, "violation_of", lambda *args: replace(violation_of(*args), line=1))  # type: ignore[type-var]
+    monkeypatch.setattr(confirmed, "violation_of", lambda *args: replace(violation_of(*args), line=1))  # type: ignore[type-var]
     with pytest.raises(checker.Disagreement, match=":1 "):
         check(plain, settings={"what": "null"})
 

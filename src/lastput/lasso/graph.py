@@ -1,8 +1,7 @@
 """The graph of all states as arrays: who can step, and where each step leads.
 
-`engine.search` forgets where a step led to; a loop is made of nothing else. So the states are expanded once
-more, by the same native code and into the same kind of store, and each step leaves five bytes: its target and
-its thread. Which of several choices a step took is not kept: `label` finds it again for the few that are
+A loop is made of where steps lead to (`engine.numbered`). Each step leaves five bytes: its target and its
+thread. Which of several choices a step took is not kept: `label` finds it again for the few that are
 shown.
 """
 
@@ -17,15 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lastput.engine.expander import Expander
 from lastput.engine.memory import available, reserve_most
 from lastput.engine.model import NativeModel
+from lastput.engine.numbered import Numbered, TooLarge
 from lastput.engine.outcome import Limits
-from lastput.engine.store import Store
 from lastput.lasso import kernels
 
-BATCH = 1024
-"""States expanded at once, as in `engine.search`."""
+__all__ = ["Builder", "Graph", "TooLarge", "bytes_needed"]
 
 PER_STATE = 88
 """Bytes for each state besides its own: 32 of the graph (where its steps begin, who can step, what is true),
@@ -35,10 +32,6 @@ PER_STEP = 5
 """Bytes for each step."""
 
 _MARK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
-
-
-class TooLarge(Exception):
-    """The graph is larger than a limit allows; the argument is `max-states`, `max-memory` or `timeout`."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +68,9 @@ class Builder:
 
     def __init__(self, model: NativeModel, limits: Limits, told: Callable[[int], None] | None = None) -> None:
         self.model, self.limits, self.told = model, limits, told
-        self.expander = Expander(model, BATCH)
         self.budget = limits.max_memory if limits.max_memory is not None else available() * 8 // 10
-        # One more than is allowed: a store that is full cannot tell whether there was more.
-        most = None if limits.max_states is None else limits.max_states + 1
-        self.store = Store(model.words, max(0, self.budget - self.expander.bytes), max_states=most)
+        self.states = Numbered(model, self.budget, limits.max_states)
+        self.expander, self.store, self.found = self.states.expander, self.states.store, self.states.found
         room = len(self.store.states) // model.words
         self.offsets = _room_for(room + 1, np.uint64).view(np.int64)
         self.enabled = _room_for(room, np.uint64)
@@ -87,15 +78,13 @@ class Builder:
         self.targets = _room_for(self.budget // PER_STEP, np.uint32)
         self.threads = _room_for(self.budget // PER_STEP, np.uint8)
         self.steps = 0
-        self.found = np.zeros(self.expander.batch * model.max_successors, np.int64)
         self._mark = _MARK(model.mark)
 
     def build(self) -> Graph:
         """Expand every state. TooLarge at a limit."""
         deadline = None if self.limits.timeout is None else time.monotonic() + self.limits.timeout
         first, store = 0, self.store
-        if not store.add(self.model.initial, 1):
-            raise TooLarge(store.stop)
+        self.states.begin()
         while first < store.count:
             n = min(self.expander.batch, store.count - first)
             self._expand(first, n)
@@ -116,24 +105,18 @@ class Builder:
 
     def _expand(self, first: int, n: int) -> None:
         """Take every step from the states first..first+n."""
-        expander, store = self.expander, self.store
-        rows, at = store.rows(first, n)
         if first + n > len(self.enabled):  # address space is limited
             raise TooLarge("max-memory")
-        made, events = expander.run(rows, at, n)
-        self._mark(rows.ctypes.data + at * store.words * 8, n, self.marks[2 * first :].ctypes.data)
-        if not store.add(expander.rows, made):
-            raise TooLarge(store.stop)
-        if self.limits.max_states is not None and store.count > self.limits.max_states:
-            raise TooLarge("max-states")
+        rows, at = self.store.rows(first, n)
+        self._mark(rows.ctypes.data + at * self.store.words * 8, n, self.marks[2 * first :].ctypes.data)
+        made, events = self.states.expand(first, n)
         end = self.steps + made
         if self._bytes(end) > self.budget or end > min(len(self.targets), len(self.threads)):
             raise TooLarge("max-memory")
-        store.find(expander.rows, made, self.found)
         self.targets[self.steps : end] = self.found[:made]
         enabled, offsets = self.enabled[first : first + n], self.offsets[first : first + n + 1]
-        kernels.gather(expander.labels, made, offsets, enabled, self.threads[self.steps : end])
-        kernels.note_broken(expander.events, events, enabled)
+        kernels.gather(self.expander.labels, made, offsets, enabled, self.threads[self.steps : end])
+        kernels.note_broken(self.expander.events, events, enabled)
         self.steps = end
 
     def _bytes(self, steps: int) -> int:

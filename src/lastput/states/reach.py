@@ -1,8 +1,4 @@
-"""Every reachable state, and every step between them, by the engine's own expansion.
-
-`engine.search` forgets where a step led to, because millions of them would not fit; here they are the point.
-The search does not stop at a violation: a step that breaks a rule leads nowhere, a state that does goes on.
-"""
+"""Every reachable state, and every step between them, by the engine's own expansion."""
 
 from __future__ import annotations
 
@@ -13,13 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lastput.engine.expander import Expander
 from lastput.engine.memory import available
 from lastput.engine.model import STATE_EVENT, NativeModel
-from lastput.engine.store import Store
-
-BATCH = 1024
-"""States expanded at once, as in `engine.search`."""
+from lastput.engine.numbered import Numbered, TooLarge
 
 
 class NotExplored(Exception):
@@ -66,45 +58,41 @@ def reach(
     `told` is called now and then with the number of states so far.
     """
     budget = available() // 2 if max_memory is None else max_memory
-    search = _Search(model, budget, max_states)
-    first, levels = 0, []
-    while first < search.store.count:
-        end = search.store.count
-        levels.append(end - first)
-        for start in range(first, end, search.expander.batch):
-            search.expand(start, min(search.expander.batch, end - start))
-        if told is not None:
-            told(search.store.count)
-        first = end
-    return search.reached(levels)
+    states = Numbered(model, budget, max_states)
+    try:
+        return _Reaching(states).run(told or (lambda count: None))
+    except TooLarge as error:
+        if str(error) == "max-states":
+            raise NotExplored(f"there are more than {max_states:,} states") from None
+        fit = states.store.count
+        more = f"there are more than the {fit:,} states that fit into memory"
+        raise NotExplored(more if fit else "there is no memory for a single state") from None
 
 
-class _Search:
-    def __init__(self, model: NativeModel, budget: int, max_states: int | None) -> None:
-        self.expander = Expander(model, BATCH)
-        # One more than is allowed: a store that is full cannot tell whether there was more.
-        most = None if max_states is None else max_states + 1
-        self.store = Store(model.words, max(0, budget - self.expander.bytes), max_states=most)
-        self.max_states = max_states
-        self.found = np.zeros(self.expander.batch * model.max_successors, np.int64)
+class _Reaching:
+    def __init__(self, states: Numbered) -> None:
+        self.states = states
         self.parts: list[Steps] = []
         self.broken: list[tuple[int, int]] = []
-        if not self.store.add(model.initial, 1):
-            raise NotExplored("there is no memory for a single state")
 
-    def expand(self, first: int, n: int) -> None:
-        """Take every step from the states first..first+n."""
-        expander, store = self.expander, self.store
-        made, events = expander.run(*store.rows(first, n), n)
-        room = store.add(expander.rows, made)
-        if self.max_states is not None and store.count > self.max_states:
-            raise NotExplored(f"there are more than {self.max_states:,} states")
-        if not room:
-            raise NotExplored(f"there are more than the {store.count:,} states that fit into memory")
-        store.find(expander.rows, made, self.found)
-        labels = expander.labels[:made]
-        nothing = np.full(made, -1, np.int32)
-        self.parts.append(_steps(first, labels, self.found[:made].copy(), nothing))
+    def run(self, told: Callable[[int], None]) -> Reached:
+        """Level by level."""
+        states, levels, first = self.states, [], 0
+        states.begin()
+        while first < states.store.count:
+            end = states.store.count
+            levels.append(end - first)
+            for start in range(first, end, states.expander.batch):
+                self._expand(start, min(states.expander.batch, end - start))
+            told(states.store.count)
+            first = end
+        return self._reached(levels)
+
+    def _expand(self, first: int, n: int) -> None:
+        """Note every step from the states first..first+n."""
+        made, events = self.states.expand(first, n)
+        expander, nothing = self.states.expander, np.full(made, -1, np.int32)
+        self.parts.append(_steps(first, expander.labels[:made], self.states.found[:made].copy(), nothing))
         if events:
             self._events(first, expander.events[:events].copy())
 
@@ -117,10 +105,11 @@ class _Search:
             _steps(first, steps[:, 0], np.full(len(steps), -1, np.int64), steps[:, 1].astype(np.int32))
         )
 
-    def reached(self, levels: list[int]) -> Reached:
-        count, words = self.store.count, self.store.words
+    def _reached(self, levels: list[int]) -> Reached:
+        store = self.states.store
+        count, words = store.count, store.words
         steps = Steps(*(np.concatenate(arrays) for arrays in zip(*map(_arrays, self.parts), strict=True)))
-        rows, first = self.store.rows(0, count)
+        rows, first = store.rows(0, count)
         states = rows[first * words : (first + count) * words].reshape(count, words)
         return Reached(states, levels, steps, sorted(self.broken))
 

@@ -16,7 +16,15 @@ from lastput.lang.options import Value
 from lastput.lang.scenario import Scenario
 
 _DECIDE = ("lang", "checks", "compiler", "engine", "simulate", "evidence", "lasso", "needed")
-_DECIDE_TOO = ("checker.py", "plan.py", "progress.py", "result.py", "study/costs.py")
+_DECIDE_TOO = (
+    "checker.py",
+    "confirmed.py",
+    "described.py",
+    "plan.py",
+    "progress.py",
+    "result.py",
+    "study/costs.py",
+)
 """What of lastput, besides the model, has a say in a result: not how it is shown."""
 
 _text: dict[Callable[..., Any], dict[str, str]] = {}

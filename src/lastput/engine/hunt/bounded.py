@@ -17,7 +17,7 @@ the store; a schedule is rebuilt backwards over these ranges, as in `engine.shor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -31,6 +31,7 @@ from lastput.engine.hunt.found import (
     Found,
     Schedule,
     Stop,
+    Within,
     extended,
     source_of,
     thread_of,
@@ -46,23 +47,17 @@ Counted = Literal["preemptions", "switches"]
 BATCH = 1024
 
 
-@dataclass
-class Bounded:
+@dataclass(kw_only=True)
+class Bounded(Within):
     """What a bounded search came to.
 
-    `within` is the largest bound for which everything was searched; None if not even 0 was. `rows` counts
-    states with the thread that ran last, `states` states (0 where they were not counted).
+    `rows` counts states with the thread that ran last, `states` states (0 where they were not counted).
     """
 
-    stop: Stop
-    within: int | None
     rows: int
     states: int
     transitions: int
     longest: int
-    found: Found | None = None
-    bounds: dict[int, int] = field(default_factory=dict)
-    coverage: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
 
 
 def bounded(
@@ -120,7 +115,7 @@ class _Bounded:
         self.lasts, self.able = np.zeros(batch, np.int64), np.zeros(batch, np.uint8)
         taken = self.expander.bytes + self.packed.nbytes + self.origin.nbytes * 2
         self.store = Store(row, max(0, budget - taken), max_states=max_states)
-        self.bounds = Bounds(np.array(sorted(model.bounds), np.uint64))
+        self.bounds = Bounds.of(model)
         self.rounds: list[list[Range]] = []
         """Of each bound, the rows of each depth."""
         self.transitions = 0

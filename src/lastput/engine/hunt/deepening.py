@@ -13,7 +13,7 @@ found first need not be shortest.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from lastput.engine.hunt.found import (
     Found,
     Schedule,
     Stop,
+    Within,
     extended,
     source_of,
     thread_of,
@@ -45,20 +46,11 @@ _MOST_BYTES = 1 << 28
 """Of both, where nobody says otherwise."""
 
 
-@dataclass
-class Deepened:
-    """What a deepening search came to.
+@dataclass(kw_only=True)
+class Deepened(Within):
+    """What a deepening search came to, with a depth as its bound. `steps` counts those of all rounds."""
 
-    `within` is the largest depth for which every schedule was searched; None if there is none. `steps` counts
-    the steps taken, in all rounds.
-    """
-
-    stop: Stop
-    within: int | None
     steps: int
-    found: Found | None = None
-    bounds: dict[int, int] = field(default_factory=dict)
-    coverage: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
 
 
 def deepen(
@@ -85,8 +77,14 @@ def deepen(
             stop = "depth"
         depth = depth + max(2, depth // 4)
         depth = depth if most is None else min(depth, most)
-    coverage = search.expander.coverage[: model.coverage]
-    return Deepened(stop, within, search.steps_taken, search.found, search.bounds.met, coverage)
+    return Deepened(
+        stop=stop,
+        within=within,
+        steps=search.steps_taken,
+        found=search.found,
+        bounds=search.bounds.met,
+        coverage=search.expander.coverage[: model.coverage],
+    )
 
 
 class _Deepening:
@@ -110,7 +108,7 @@ class _Deepening:
         self.rows = reserve(room * model.words * 8, np.uint64)
         self.depths, self.parents = np.zeros(room, np.int32), np.zeros(room, np.int32)
         self.steps, self.opened = np.zeros(room, np.uint64), np.zeros(room, np.uint8)
-        self.bounds = Bounds(np.array(sorted(model.bounds), np.uint64))
+        self.bounds = Bounds.of(model)
         self.steps_taken = 0
         self.found: Found | None = None
 

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lastput.engine.model import STATE_EVENT
+from lastput.engine.model import STATE_EVENT, NativeModel
 
 Stop = Literal[
     "violation", "complete", "walks", "bound", "depth", "timeout", "interrupt", "max-states", "max-memory"
@@ -65,6 +65,11 @@ class Bounds:
     codes: npt.NDArray[np.uint64]
     met: dict[int, int] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, model: NativeModel) -> Bounds:
+        """None met yet."""
+        return cls(np.array(sorted(model.bounds), np.uint64))
+
     def violations(self, events: npt.NDArray[np.uint64], *, count: bool = True) -> npt.NDArray[np.uint64]:
         """The rows (label, code) that are no limits; the limits are counted, unless they were before."""
         limit = np.isin(events[:, 1], self.codes)
@@ -73,6 +78,20 @@ class Bounds:
         for code, times in zip(*np.unique(events[limit, 1], return_counts=True), strict=True):
             self.met[int(code)] = self.met.get(int(code), 0) + int(times)
         return events[~limit]
+
+
+@dataclass(kw_only=True)
+class Within:
+    """What a search of everything within a bound came to.
+
+    `within` is the largest bound for which everything was searched; None if not even the first was.
+    """
+
+    stop: Stop
+    within: int | None
+    found: Found | None = None
+    bounds: dict[int, int] = field(default_factory=dict)
+    coverage: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
 
 
 def source_of(label: int) -> int:

@@ -122,7 +122,7 @@ class _Walks:
         self.priorities = np.zeros((slots, threads), np.int64)
         self.changes = np.zeros((slots, points), np.int64)
         self.registers = np.zeros(kernels.REGISTERS, np.uint8)
-        self.bounds = Bounds(np.array(sorted(model.bounds), np.uint64))
+        self.bounds = Bounds.of(model)
         self.best: tuple[int, int, int] | None = None
         """Walk, label and code of the find so far."""
         self.result = Walked("walks")
