@@ -6,6 +6,8 @@ import functools
 import importlib.util
 import os
 import signal
+import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -98,6 +100,7 @@ def test_a_worker_is_killed(
     expected = search(model, keep_going=True)
     killer = Killer(level, monkeypatch)
     outcome = search(model, cluster=cluster, spread=1, keep_going=True, progress=killer)
+    assert not list(tmp_path.iterdir()), "nobody goes on from there any more"
     assert killer.level == 1 << 30
     assert len(said) == 1
     assert said[0].startswith("worker 2 of 3 is lost; the search goes on from the checkpoint at level ")
@@ -135,6 +138,17 @@ def test_an_error_in_a_worker_is_an_error_here(cluster: Cluster) -> None:
     with pytest.raises(Exception, match="nonsense"):
         team.each("nonsense")
     team.close()
+
+
+def test_nobody_answers(capfd: pytest.CaptureFixture[str]) -> None:
+    """In a line, within seconds: Ray itself would try for a minute, and tell of each try."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))  # and does not listen
+        began = time.monotonic()
+        with pytest.raises(NoCluster, match="nobody answers there"):
+            Cluster(f"127.0.0.1:{free.getsockname()[1]}")
+    assert time.monotonic() - began < 10
+    assert capfd.readouterr() == ("", "")
 
 
 def test_no_cluster_is_there() -> None:

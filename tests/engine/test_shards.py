@@ -24,7 +24,7 @@ from .test_limits import ENDLESS, consistent
 from .test_search import agree
 from .test_store import rows_of
 from .together import Together
-from .toys import graph, grid, plain
+from .toys import RING, graph, grid, plain, ring
 
 HOW: list[dict[str, int]] = [{"cores": 1}, {"cores": 2}, {"cores": 7}, {"shards": 2}, {"shards": 7}]
 SMALL = Limits(max_memory=60 << 20)
@@ -57,6 +57,15 @@ def test_violations_are_the_same(how: dict[str, int], spread: int, events: tuple
 
 
 @pytest.mark.parametrize("how", HOW, ids=str)
+@pytest.mark.parametrize("start", [0, 1, 7])
+def test_the_state_of_zeros_is_one_as_any_other(how: dict[str, int], start: int) -> None:
+    """Memory that was never written looks like it: filters and boxes must not take one for the other."""
+    outcome = search(ring(start), **how, spread=1, batch=4)
+    assert (outcome.states, outcome.transitions) == (RING, 2 * RING)
+    agree(outcome, plain(ring(start)))
+
+
+@pytest.mark.parametrize("how", HOW, ids=str)
 def test_keep_going(how: dict[str, int]) -> None:
     for seed in range(4):
         model = graph(seed, 1000, state_events=3, step_events=3)
@@ -80,6 +89,23 @@ def test_a_million_states(how: dict[str, int]) -> None:
     assert outcome.levels == np.rint(np.poly1d([1] * 32) ** 4).astype(int).tolist()
     assert outcome.violation is not None
     assert outcome.violation.schedule == [(t, 0) for t in range(4) for _ in range(31)]
+
+
+def test_max_states_is_looked_at_within_a_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A level of 2,925 states begins 10 before the limit; three shards expand 16 states at a time."""
+    monkeypatch.setattr(searching, "_ROUND", 16)
+    monkeypatch.setattr(searching, "_PROGRESS_SECONDS", 0.0)
+    most, stored = 17_560, [0]
+    outcome = search(
+        grid(ENDLESS),
+        limits=replace(SMALL, max_states=most),
+        shards=3,
+        spread=1,
+        batch=4,
+        progress=lambda told: stored.append(told.states),
+    )
+    assert (outcome.stop, outcome.states) == ("max-states", most)
+    assert most < max(stored) <= most + 3 * 16 * 4
 
 
 @pytest.mark.parametrize("how", HOW, ids=str)

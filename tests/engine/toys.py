@@ -164,6 +164,33 @@ def counters(side: int) -> NativeModel:
     )
 
 
+RING = 251
+
+
+@cfunc(_SIGNATURE)
+def _ring(states, n, successors, labels, events, event_count, coverage):
+    """From s to s + 1, and to 5 s + 3, each modulo `RING`."""
+    for i in range(n):
+        for t in range(2):
+            to = states[i] + np.uint64(1) if t == 0 else np.uint64(5) * states[i] + np.uint64(3)
+            successors[2 * i + t] = to % np.uint64(RING)
+            labels[2 * i + t] = np.uint64(i) << np.uint64(32) | np.uint64(t << 16)
+    event_count[0] = 0
+    return 2 * n
+
+
+def ring(start: int) -> NativeModel:
+    """`RING` states of one word, that of zeros among them; each takes two steps. No events."""
+    return replace(
+        grid(1),
+        words=1,
+        initial=np.array([start], np.uint64),
+        expand=_ring.address,
+        max_successors=2,
+        threads=2,
+    )
+
+
 @dataclass
 class Plain:
     """What `plain` finds, in the terms of Outcome."""

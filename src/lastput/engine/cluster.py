@@ -7,8 +7,11 @@ the shard that fills them to the one that takes them; only who is to take what c
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import socket
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,6 +26,8 @@ from lastput.engine.shard import Shard, Tally
 from lastput.engine.team import Lost
 
 _LOCAL = re.compile(r"local:(\d+)")
+_PATIENCE = 3.0
+"""Seconds until an address that does not answer is given up."""
 _OBJECTS = 1 << 28
 """Bytes that Ray may take for boxes on this machine."""
 
@@ -57,13 +62,21 @@ class Cluster:
         # Else it warns of what is no matter here, and tells each lost promise of a lost worker by itself.
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+        if not local and address != "auto":
+            _somebody_listens(address)
         try:
-            if local:
-                few = {"object_store_memory": _OBJECTS, "include_dashboard": False}
-                self.ray.init(address="local", num_cpus=int(local[1]), **few, **quiet)
-            else:
-                self.ray.init(address=address, **quiet)
-        except (ConnectionError, ValueError, RuntimeError, OSError, TimeoutError) as error:
+            with _no_lines_of_others():
+                if local:
+                    few = {"object_store_memory": _OBJECTS, "include_dashboard": False}
+                    self.ray.init(address="local", num_cpus=int(local[1]), **few, **quiet)
+                else:
+                    self.ray.init(address=address, **quiet)
+        except SystemExit:
+            raise NoCluster(f"{address}: what answers there is no Ray cluster") from None
+        except (
+            Exception
+        ) as error:  # Ray raises whatever it met, Exception itself where a start takes too long
             raise NoCluster(f"{address}: {' '.join(str(error).split())}") from None
         self.nodes = [n["NodeID"] for n in self.ray.nodes() if n["Alive"] and n["Resources"].get("CPU")]
         cores = int(self.ray.cluster_resources().get("CPU", 0))
@@ -239,6 +252,31 @@ class Actors:
                 gone.append(str(number + 1))
         who = ", ".join(gone) or "that was not found again"
         return f"worker {who} of {self.size}" if len(gone) < 2 else f"workers {who} of {self.size}"
+
+
+def _somebody_listens(address: str) -> None:
+    """NoCluster if nobody does: Ray itself would try for a minute, and tell of each try."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise NoCluster(f"{address}: nobody answers there ({why})") from None
+
+
+@contextlib.contextmanager
+def _no_lines_of_others() -> Iterator[None]:
+    """Nothing that is written to standard error meanwhile is seen, also if it is not written by Python."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _own(given: Any) -> Any:

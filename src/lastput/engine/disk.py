@@ -118,6 +118,8 @@ class DiskStore:
         self._starts = [0]
         self._runs: list[RowFile] = []
         self._gathered = self._gather()
+        self.most_on_disk = 0
+        """Bytes of the files when they were largest."""
         # So many always fit into what has just begun to gather.
         self._part = max(1, self.budget // (3 * _SLACK * words * 8))
 
@@ -203,10 +205,12 @@ class DiskStore:
         else:
             self._spill()
             complete = all(self._append(part) for part in self._parts())
+            self.most_on_disk = max(self.most_on_disk, self.on_disk)
             for run in self._runs:
                 run.remove()
             self._runs = []
         self._starts.append(self._states.count)
+        self.most_on_disk = max(self.most_on_disk, self.on_disk)
         return complete
 
     def _parts(self) -> Iterator[Rows]:

@@ -92,6 +92,8 @@ class Outcome:
     seconds: float
     peak_bytes: int
     """Most memory the search's own arrays took."""
+    disk_bytes: int
+    """Most that its files took; 0 for a search in memory."""
     coverage: npt.NDArray[np.uint8]
     """1 for each coverage place that ran."""
     unseen: frozenset[int]

@@ -15,7 +15,7 @@ a violation that was met until then is told.
 
 Nothing that an outcome tells depends on the number of cores or shards, except what memory allows. Buffers
 take some of it, and what a compressed store takes depends a little on the order of states; each shard has an
-equal part of it, and the search is over when one is full. `max_states` is looked at when a level is over, if
+equal part of it, and the search is over when one is full. `max_states` is looked at after each round, if
 there are several shards; what is above it is not counted.
 """
 
@@ -281,6 +281,8 @@ class _Search:
             if self._halt():
                 return self.stop
             self.tallies = self.team.pass_on("expand", "absorb", most)
+            if self._too_many():
+                self.team.each("store_no_more")
             if not any(tally.left for tally in self.tallies):
                 self.tallies = self.team.each("end_level")
                 return None
@@ -314,11 +316,15 @@ class _Search:
 
     def _full(self) -> bool:
         """Whether a state could not be stored, or too many were."""
+        return any(tally.full for tally in self.tallies) or self._too_many()
+
+    def _too_many(self) -> bool:
         most = self.limits.max_states
-        stored = sum(tally.states for tally in self.tallies)
-        return any(tally.full for tally in self.tallies) or (most is not None and stored > most)
+        return most is not None and sum(tally.states for tally in self.tallies) > most
 
     def _why_full(self) -> Stop:
+        if self._too_many():
+            return "max-states"
         reasons: list[Stop] = [
             self.team.one(number, "stop") for number, tally in enumerate(self.tallies) if tally.full
         ]
@@ -417,6 +423,7 @@ class _Search:
             levels=levels,
             seconds=self._seconds(),
             peak_bytes=max(self.peak, sum(tally.bytes for tally in tallies)),
+            disk_bytes=sum(tally.on_disk for tally in tallies),
             coverage=coverage,
             unseen=frozenset(place for place in model.witnesses if not coverage[place]),
             bounds={code: n for code, n in sorted(counted.items()) if code in model.bounds},

@@ -58,6 +58,8 @@ class Tally:
     """What keeps the states by now: plain, compressed, disk, hash or bits."""
     tables: tuple[int, ...]
     """Different parts of states, where they are kept in parts."""
+    on_disk: int
+    """Most bytes that files took so far."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,10 @@ class Shard:
         elif not self.full:
             self.full = not self._add(self.store, rows, n)
 
+    def store_no_more(self) -> None:
+        """All shards together have as many states as there may be."""
+        self.full = True
+
     def end_level(self) -> Tally:
         """The level is over: know which of the states that it led to are new."""
         if isinstance(self.store, DiskStore):
@@ -195,6 +201,7 @@ class Shard:
             sent=self.sent,
             store=self.store.kind,
             tables=self.store.tables,
+            on_disk=self.store.most_on_disk if isinstance(self.store, DiskStore) else 0,
         )
 
     def evidence(self) -> Evidence:
