@@ -13,12 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lastput.checks.kinds import KINDS
-from lastput.evidence.coverage import coverage
+from lastput.confirmed import Disagreement, found_by
+from lastput.described import checked_limits, coverage_of, describe, header
 from lastput.evidence.lasso import lasso_of, words_of
 from lastput.evidence.remembered import remember
-from lastput.evidence.source import short
-from lastput.evidence.trace import unreachable, violation_of
+from lastput.evidence.trace import violation_of
 from lastput.host import peak_resident
 from lastput.lang.errors import UsageError
 from lastput.lang.options import Value
@@ -27,35 +26,36 @@ from lastput.lang.world import Goal, World
 from lastput.plan import APPROXIMATE, KEEP_LENGTH, Plan
 from lastput.progress import ask, outlook, unknown, wrong_with
 from lastput.result import (
-    Bound,
     Checkpoint,
-    Counts,
     Limits,
-    Memory,
-    Omission,
     Result,
     Seconds,
-    Thread,
     Verdict,
     Violation,
 )
 from lastput.result import Progress as Told
 
 if TYPE_CHECKING:
-    from lastput.compiler.compile import Compiled, Site
+    from lastput.compiler.compile import Compiled
     from lastput.compiler.places import Place
     from lastput.engine.checkpoint import Keep
     from lastput.engine.outcome import Limits as EngineLimits
     from lastput.engine.outcome import Outcome, Progress
-    from lastput.engine.outcome import Violation as Found
 
+
+__all__ = [
+    "Checked",
+    "Disagreement",
+    "build_world",
+    "check",
+    "check_world",
+    "compiled",
+    "pictured",
+    "replayed",
+]
 
 REFERENCE = Plan()
 """Nothing reduced, one core."""
-
-
-class Disagreement(Exception):
-    """Search and replay contradict each other: lastput is wrong, whatever the model."""
 
 
 def check(
@@ -84,7 +84,7 @@ def check(
     Raises UsageError for a wrong variant or setting and for a scenario whose set-up fails, and
     ModelError for a model that leaves the language.
     """
-    limits = _limits(max_states, max_memory, timeout)
+    limits = checked_limits(max_states, max_memory, timeout)
     began = time.perf_counter()
     world = build_world(scenario, variant, settings or {})
     ask(world, finishes=finishes, fairness=fairness)
@@ -114,6 +114,7 @@ def check_world(
 ) -> Checked:
     """`check` for a world that is set up; `began` is when work on it did (time.perf_counter)."""
     began = time.perf_counter() if began is None else began
+    plan.prepare_directories()
     say = phase or (lambda text: None)
     say(f"compiling {world.scenario.name}, variant {world.variant}")
     native = compiled(world, plan)
@@ -122,8 +123,8 @@ def check_world(
     compiling = time.perf_counter() - began
     say(f"searching {world.scenario.name}, variant {world.variant}")
     outcome = None if native.start_event is not None else _search(native, limits, progress, plan)
-    result = replace(_describe(world, native, outcome, limits), checkpoint=_checkpoint(outcome, plan))
-    found = _violation(world, native, outcome)
+    result = replace(describe(world, native, outcome, limits), checkpoint=_checkpoint(outcome, plan))
+    found = found_by(world, native, outcome)
     if found and (plan.reduce - KEEP_LENGTH or plan.store in APPROXIMATE):
         found = replace(found, shortest=False)
     if world.goals:
@@ -134,17 +135,11 @@ def check_world(
         search=result.seconds.search + (outcome.seconds if outcome else 0.0),
         total=time.perf_counter() - began,
         cached=native.cached,
+        earlier=outcome.earlier if outcome else 0.0,
     )
     reductions = tuple(sorted(plan.reduce))
     result = replace(result, seconds=seconds, reason="" if found else result.reason, reductions=reductions)
-    return Checked(result, native.places, [bool(hit) for hit in _coverage(native, outcome)])
-
-
-def _limits(max_states: int | None, max_memory: int | None, timeout: float | None) -> Limits:
-    for name, value in (("max_states", max_states), ("max_memory", max_memory), ("timeout", timeout)):
-        if value is not None and not value > 0:
-            raise UsageError(f"{name}={value}: use a number above 0")
-    return Limits(max_states, max_memory, timeout)
+    return Checked(result, native.places, [bool(hit) for hit in coverage_of(native, outcome)])
 
 
 def build_world(scenario: Scenario, variant: str | None, settings: Mapping[str, Value]) -> World:
@@ -208,10 +203,6 @@ def _keep(native: Compiled, plan: Plan) -> Keep | None:
 
     if plan.checkpoint is None:
         return None
-    try:
-        plan.checkpoint.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"checkpoint {plan.checkpoint}: {error.strerror}") from None
     return Keep(plan.checkpoint / native.native.digest[:16], plan.checkpoint_every, plan.resume)
 
 
@@ -227,108 +218,10 @@ def _checkpoint(outcome: Outcome | None, plan: Plan) -> Checkpoint | None:
     return Checkpoint(str(plan.checkpoint), outcome.kept, outcome.resumed, outcome.unkept)
 
 
-def _describe(world: World, native: Compiled, outcome: Outcome | None, limits: Limits) -> Result:
-    """Everything but the verdict, the violation and the time."""
-    result = _header(world, limits)
-    if outcome is None:
-        assert native.start_event is not None
-        site = native.sites[native.start_event]
-        hit = (_bound(site, 1),) if KINDS[site.kind].bound else ()
-        memory = Memory(peak=peak_resident())
-        return replace(result, reason="bound" if hit else "", bounds=hit, memory=memory)
-    bounds = tuple(_bound(native.sites[code], count) for code, count in sorted(outcome.bounds.items()))
-    reason = outcome.stop if outcome.stop not in ("complete", "violation") else "bound" if bounds else ""
-    per_state = outcome.peak_bytes / outcome.states if outcome.states else 0.0
-    return replace(
-        result,
-        reason=reason,
-        counts=Counts(outcome.states, outcome.transitions, outcome.depth),
-        memory=Memory(peak_resident(), outcome.peak_bytes, per_state, outcome.store, outcome.tables),
-        omission=_omission(outcome),
-        glimpsed=0 if outcome.violation else outcome.events,
-        bounds=bounds,
-        coverage=coverage(world, native.places, _coverage(native, outcome)),
-    )
-
-
-def _omission(outcome: Outcome) -> Omission | None:
-    found = outcome.omission
-    return None if found is None else Omission(found.expected, found.probability, found.bits)
-
-
-def _coverage(native: Compiled, outcome: Outcome | None) -> list[int]:
-    """Whether each place of the model ran."""
-    ran: list[int] = (outcome.coverage | native.started if outcome else native.started).tolist()
-    return ran
-
-
-def _header(world: World, limits: Limits) -> Result:
-    return Result(
-        scenario=world.scenario.name,
-        title=world.scenario.title,
-        variant=world.variant,
-        verdict="incomplete",
-        settings=dict(world.configuration),
-        defaults=world.scenario.defaults,
-        threads=tuple(Thread(thread.name, thread.daemon) for thread in world.threads),
-        limits=limits,
-    )
-
-
-def _bound(site: Site, count: int) -> Bound:
-    return Bound(site.kind, site.message, site.function, short(site.file), site.line, count)
-
-
 def _verdict(result: Result, found: Violation | None) -> Verdict:
     if found:
         return "violated"
     return "incomplete" if result.reason else "holds"
-
-
-def _violation(world: World, native: Compiled, outcome: Outcome | None) -> Violation | None:
-    """What was found, replayed and compared; None if nothing was, or only bounds were."""
-    if outcome is None:
-        assert native.start_event is not None
-        site = native.sites[native.start_event]
-        return None if KINDS[site.kind].bound else _confirmed(world, site, ())
-    if outcome.violation:
-        found = outcome.violation
-        if native.native.canonical:
-            plain, found = _concrete(world, native, found)
-            return _confirmed(world, plain.sites[found.code], found.schedule)
-        return _confirmed(world, native.sites[found.code], native.single_steps(found.schedule))
-    if outcome.stop == "complete" and not outcome.bounds and outcome.unseen:
-        return unreachable(world, [native.places[place].text for place in sorted(outcome.unseen)])
-    return None
-
-
-def _concrete(world: World, native: Compiled, found: Found) -> tuple[Compiled, Found]:
-    """The model without reductions, and what was found with symmetry as a schedule of it."""
-    from lastput.engine.concrete import Lost, concrete
-
-    plain = compiled(world)
-
-    def same(code: int, other: int) -> bool:
-        one, two = native.sites[code], plain.sites[other]
-        return (one.kind, one.file, one.line) == (two.kind, two.file, two.line)
-
-    try:
-        return plain, concrete(native.native, plain.native, found, same, native.taken_with)
-    except Lost as lost:
-        raise Disagreement(f"a schedule found with symmetry cannot be followed: {lost}") from lost
-
-
-def _confirmed(world: World, site: Site, schedule: Sequence[tuple[int, int]]) -> Violation:
-    """The violation at `site` as the replay shows it; Disagreement unless it shows the same one."""
-    violation = violation_of(world, schedule, site.kind)
-    said = f"the search found {site.kind} at {short(site.file)}:{site.line} ({site.message})"
-    if violation is None:
-        raise Disagreement(f"{said}; the replay of {list(schedule)} found nothing")
-    same_place = violation.thread is None or (violation.file, violation.line) == (short(site.file), site.line)
-    if violation.kind != site.kind or not same_place:
-        where = f"{violation.kind} at {violation.file}:{violation.line} ({violation.message})"
-        raise Disagreement(f"{said}; the replay of {list(schedule)} found {where}")
-    return violation
 
 
 def _progress(
@@ -381,7 +274,7 @@ def replayed(
     if found is None or found.kind != kind:
         return None
     found = replace(found, shortest=shortest)
-    return replace(_header(world, Limits()), verdict="violated", violation=found)
+    return replace(header(world, Limits()), verdict="violated", violation=found)
 
 
 def _replayed_lasso(
@@ -395,7 +288,7 @@ def _replayed_lasso(
     if found.kind != kind:
         return None
     told = Told(goal.kind, words_of(world, goal), goal.fairness, "violated")
-    return replace(_header(world, Limits()), verdict="violated", violation=found, progress=(told,))
+    return replace(header(world, Limits()), verdict="violated", violation=found, progress=(told,))
 
 
 def pictured(scenario: Scenario, result: Result) -> Result:

@@ -29,7 +29,7 @@ def reach(plan: Plan) -> Cluster:
         except NoCluster as error:
             raise UsageError(f"cluster {error}") from None
     cluster = _reached[plan.cluster]
-    cluster.directory = _directory(plan)
+    cluster.directory, cluster.every = _directory(plan), plan.checkpoint_every
     return cluster
 
 

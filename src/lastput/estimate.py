@@ -37,6 +37,8 @@ class Estimate:
     """Bytes of the search's own arrays."""
     complete: bool
     forecast: Forecast | None
+    others: tuple[str, ...] = ()
+    """Variants that nobody looked at, where none was named."""
     graph: float = 0.0
     """Bytes per state of the graph that progress properties need besides; 0 where none is asked for."""
 
@@ -67,18 +69,19 @@ def estimate(
     if not seconds > 0:
         raise UsageError(f"seconds={seconds}: use a number above 0")
     say = phase or (lambda text: None)
+    others = tuple(name for name in scenario.variants if variant is None and name != scenario.default)
     world = build_world(scenario, variant, settings or {})
     say(f"compiling {world.scenario.name}, variant {world.variant}")
     native = compiled(world)
     name = world.scenario.name
     if native.start_event is not None:
-        return Estimate(name, world.variant, 0, 0, 0.0, 0, True, None)
+        return Estimate(name, world.variant, 0, 0, 0.0, 0, True, None, others)
     from lastput.engine import outcome, search
 
     search.prepare(native.native.words)
     say(f"searching {name}, variant {world.variant}")
     found = search.search(native.native, limits=outcome.Limits(timeout=seconds))
-    told = _estimate(name, world.variant, found)
+    told = replace(_estimate(name, world.variant, found), others=others)
     if not world.goals:
         return told
     from lastput.lasso.graph import bytes_needed

@@ -15,8 +15,10 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from lastput.checker import _bound, _confirmed, _header, _limits, build_world, check_world, compiled
+from lastput.checker import build_world, check_world, compiled
 from lastput.compiler.compile import Compiled
+from lastput.confirmed import confirmed
+from lastput.described import bound_met, checked_limits, header
 from lastput.engine.hunt.attempt import DEFAULT_DEPTH, STRATEGIES, Attempt, Odds, Wish
 from lastput.engine.hunt.found import Deadline
 from lastput.engine.hunt.shorten import shorten
@@ -30,12 +32,12 @@ from lastput.lang.errors import UsageError, nearest
 from lastput.lang.options import Value
 from lastput.lang.scenario import Scenario
 from lastput.lang.world import World
+from lastput.plan import HUNT_NUMBERS
 from lastput.progress import unknown
 from lastput.result import Counts, Guarantee, Hunt, Memory, Result, Seconds, Tried, Violation
 
 MAX_STATES = 5_000_000
 """States that a bounded search stores, or a deepening one expands, where nobody says otherwise."""
-MOST_DEPTH = 1_000_000_000
 _LOOK_SECONDS = 0.2
 
 
@@ -72,7 +74,7 @@ def hunt(
     """
     strategies = _strategies(by)
     _check_numbers(seed, walks, depth, bound)
-    limits = _limits(max_states, max_memory, timeout)
+    limits = checked_limits(max_states, max_memory, timeout)
     began = time.perf_counter()
     say = phase or (lambda text: None)
     world = build_world(scenario, variant, settings or {})
@@ -122,13 +124,9 @@ def _strategies(by: str) -> list[str]:
 
 def _check_numbers(seed: int, walks: int, depth: int | None, bound: int | None) -> None:
     """UsageError for a number that no hunt can use."""
-    for name, value, low, high in (
-        ("seed", seed, 0, (1 << 64) - 1),
-        ("walks", walks, 1, MOST_DEPTH),
-        ("depth", 1 if depth is None else depth, 1, MOST_DEPTH),
-        ("bound", 0 if bound is None else bound, 0, 1000),
-    ):
-        if not low <= value <= high:
+    for name, value in {"seed": seed, "walks": walks, "depth": depth, "bound": bound}.items():
+        low, high = HUNT_NUMBERS[name]
+        if value is not None and not low <= value <= high:
             raise UsageError(f"{name}={value}: use a number from {low} to {high}")
 
 
@@ -182,7 +180,7 @@ def _result(
     if world.goals and not found:  # however much was run: no hunt looks for loops
         reason = reason or "hunt"
     return replace(
-        _header(world, _limits(None, None, None)),
+        header(world, checked_limits(None, None, None)),
         verdict="violated" if found else "incomplete" if reason else "holds",
         reason=reason,
         counts=Counts(
@@ -191,7 +189,7 @@ def _result(
             depth=max(attempt.longest for attempt in attempts),
         ),
         memory=Memory(peak=peak_resident()),
-        bounds=tuple(_bound(native.sites[code], times) for code, times in sorted(met.items())),
+        bounds=tuple(bound_met(native.sites[code], times) for code, times in sorted(met.items())),
         coverage=coverage(world, native.places, ran.tolist()),
         progress=unknown(world).progress,
         violation=found,
@@ -219,7 +217,7 @@ def _violation(
     """The violation, shortened and confirmed by its replay, and how long its schedule was before."""
     if last.found is not None:
         short = shorten(native.native, last.found, deadline)
-        found = _confirmed(world, native.sites[short.code], tuple(short.schedule))
+        found = confirmed(world, native.sites[short.code], tuple(short.schedule))
         return replace(found, shortest=False), len(last.found.schedule)
     unseen = [place for place in sorted(native.native.witnesses) if not ran[place]]
     if last.stop == "complete" and not last.bounds and unseen:

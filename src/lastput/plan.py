@@ -8,6 +8,7 @@ all others are tested against.
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,14 @@ APPROXIMATE = ("hash", "bits")
 
 EVERY = 60.0
 """Seconds between checkpoints, if nobody says."""
+
+HUNT_NUMBERS = {
+    "seed": (0, (1 << 64) - 1),
+    "walks": (1, 1_000_000_000),
+    "depth": (1, 1_000_000_000),
+    "bound": (0, 1000),
+}
+"""The smallest and the largest of the numbers that a hunt takes."""
 
 _ADDRESS = re.compile(r"local:\d+|auto|(ray://)?[\w.-]+:\d+")
 
@@ -86,16 +95,32 @@ class Plan:
         for directory in (self.cluster_directory, self.disk):
             if directory is not None and not directory.is_dir():
                 raise UsageError(f"{directory}: no such directory")
-        if self.checkpoint is not None and self.checkpoint.exists() and not self.checkpoint.is_dir():
-            raise UsageError(f"{self.checkpoint}: not a directory")
         if self.resume and self.checkpoint is None:
             raise UsageError("to resume, name the directory of the checkpoint")
         if not self.checkpoint_every > 0:
             raise UsageError(f"checkpoint_every={self.checkpoint_every}: use a number of seconds above 0")
         if self.store in APPROXIMATE and (self.disk or self.checkpoint):
             raise UsageError(f"store {self.store} knows neither disk nor checkpoints: use auto")
+        if self.store in APPROXIMATE and self.cluster is not None:
+            raise UsageError(f"store {self.store} searches with one core, not with a cluster: use auto")
+        if self.cluster_directory is not None and self.cluster is None:
+            raise UsageError(f"{self.cluster_directory} is for the checkpoints of a cluster: name one, too")
         if self.cluster is not None and (self.disk or self.checkpoint):
             raise UsageError("a cluster knows neither disk nor checkpoint: it has a directory of its own")
+
+    def prepare_directories(self) -> None:
+        """Make the one for checkpoints, and try to write to all: UsageError where that fails."""
+        made = []
+        try:
+            if self.checkpoint is not None:
+                made.append(self.checkpoint)
+                self.checkpoint.mkdir(parents=True, exist_ok=True)
+            made += [directory for directory in (self.disk, self.cluster_directory) if directory is not None]
+            for directory in made:
+                with tempfile.TemporaryFile(dir=directory):
+                    pass
+        except OSError as error:
+            raise UsageError(f"{made[-1]}: nothing can be written there ({error.strerror})") from None
 
 
 def reductions(text: str) -> frozenset[str]:
@@ -104,7 +129,10 @@ def reductions(text: str) -> frozenset[str]:
         return frozenset()
     if text == "all":
         return frozenset(REDUCTIONS)
-    return checked(text.split(","))
+    names = text.split(",")
+    for alone in {"none", "all"}.intersection(names):
+        raise UsageError(f"--reduce {text}: {alone} stands alone, or use names without it")
+    return checked(names)
 
 
 def checked(names: Iterable[str]) -> frozenset[str]:

@@ -293,20 +293,25 @@ class Counts:
 
 @dataclass(frozen=True)
 class Seconds:
-    """Wall-clock time. `cached` tells that native code was taken from an earlier run."""
+    """Wall-clock time. `cached` tells that native code was taken from an earlier run.
+
+    `earlier` is what of `search` belongs to the runs before, from whose checkpoint this one went on; `total`
+    is this run's."""
 
     compile: float = 0.0
     search: float = 0.0
     total: float = 0.0
     cached: bool = False
+    earlier: float = 0.0
 
 
 @dataclass(frozen=True)
 class Memory:
     """Bytes. `peak` is the process's largest resident size, `search` that of the search's arrays.
 
-    `store` is what kept the states in the end: plain, compressed, hash or bits; empty where nothing was
-    searched. `tables` are the numbers of different parts of states that a compressed one found.
+    `per_state` is `search` for each state. `store` is what kept the states in the end: plain, compressed,
+    disk, hash or bits; empty where nothing was searched. `tables` are the numbers of different parts of
+    states that a compressed one found. `disk` is the most that files took, which are in none of the others.
     """
 
     peak: int = 0
@@ -314,6 +319,7 @@ class Memory:
     per_state: float = 0.0
     store: str = ""
     tables: tuple[int, ...] = ()
+    disk: int = 0
 
 
 @dataclass(frozen=True)

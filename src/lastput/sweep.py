@@ -67,8 +67,10 @@ def values(text: str) -> list[Value]:
         span = _RANGE.fullmatch(part)
         if span is None:
             found.append(part)
-        elif int(span[1]) > int(span[2]) or int(span[2]) - int(span[1]) > MOST:
+        elif int(span[1]) > int(span[2]):
             raise UsageError(f"{part}: use a range that goes up, as 1..3")
+        elif (many := int(span[2]) - int(span[1]) + 1) > MOST:
+            raise UsageError(f"{part}: these are {many:,} values: use at most {MOST:,}")
         else:
             found += [str(number) for number in range(int(span[1]), int(span[2]) + 1)]
     return found

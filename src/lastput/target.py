@@ -15,9 +15,14 @@ from lastput.lang.errors import UsageError, nearest
 from lastput.lang.options import Value
 from lastput.lang.scenario import Scenario
 
+PROMELA = (".pml", ".prom", ".promela", ".pm")
+"""Endings of files in Spin's language."""
+
 
 def find(target: str) -> Scenario:
     """The scenario that `target` names. UsageError, one line, when there is none."""
+    if target.endswith(PROMELA):
+        raise UsageError(f"{target} is a model in Promela: lastput import promela {target} --check")
     if not target or "::" in target or target.endswith(".py"):
         return _in_file(target)
     known = registered()

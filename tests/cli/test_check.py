@@ -53,6 +53,12 @@ def test_a_limit_is_3(cli: Cli) -> None:
     assert json.loads(ended.out)["results"][0]["reason"] == "max-memory"
 
 
+def test_an_almost_empty_table_is_not_told_in_bits(cli: Cli) -> None:
+    ended = cli("check", "book.py", "--variant", "fixed", "--store", "hash")
+    assert ended.status == 3
+    assert "(store hash, over 1,000 bits for each state)" in ended.out
+
+
 def test_violated_beats_incomplete(cli: Cli) -> None:
     assert cli("check", "book.py", "--max-states", "25").status == 1
 

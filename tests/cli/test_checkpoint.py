@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import time
 from pathlib import Path
@@ -54,10 +55,13 @@ def test_limits_leave_a_checkpoint(check: list[str], cli: Cli, tmp_path: Path) -
     assert ended.status == 3
     assert "A checkpoint of " in ended.out
     assert "--resume goes on from it." in unwrapped(ended.out)
-    assert (
-        "It went on from a checkpoint of "
-        in cli(*check, "--checkpoint", str(tmp_path / "kept"), "--resume").out
+    out = unwrapped(cli(*check, "--checkpoint", str(tmp_path / "kept"), "--resume").out)
+    assert "It went on from a checkpoint of " in out
+    now, before, total = map(
+        float, re.findall(r"searched for ([\d.]+) s and in earlier runs for ([\d.]+) s, ([\d.]+) s", out)[0]
     )
+    assert before > 0
+    assert now <= total
 
 
 def test_from_disk(check: list[str], cli: Cli, tmp_path: Path) -> None:
@@ -68,6 +72,7 @@ def test_from_disk(check: list[str], cli: Cli, tmp_path: Path) -> None:
     assert (ended.status, result["verdict"], result["memory"]["store"]) == (0, "holds", "disk")
     assert result["counts"]["states"] == STATES
     assert result["memory"]["search"] < 4 << 20
+    assert result["memory"]["disk"] >= STATES * 8
     assert not list(disk.iterdir())
 
 

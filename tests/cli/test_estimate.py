@@ -69,3 +69,9 @@ def test_a_wrong_time_is_refused(cli: Cli, protocol: str, wrong: str) -> None:
     ended = cli("estimate", protocol, f"--seconds={wrong}")
     assert (ended.status, ended.out) == (2, "")
     assert ended.err == f"lastput: --seconds {wrong}: use a number of seconds above 0\n"
+
+
+def test_what_was_not_looked_at_is_said(cli: Cli) -> None:
+    assert "Nothing is said of fixed: --variant NAME chooses." in cli("estimate", "book.py").out
+    assert "Nothing is said" not in cli("estimate", "book.py", "--variant", "fixed").out
+    assert json.loads(cli("estimate", "book.py", "--json").out)["others"] == ["fixed"]

@@ -71,6 +71,16 @@ def test_what_is_saved_is_replayed_and_not_called_the_shortest(cli: Cli, tmp_pat
         (("--walks", "0"), "--walks 0: use a number from 1"),
         (("--depth", "-3"), "--depth -3: use a number from 1"),
         (("--bound", "-1"), "--bound -1: use a number from 0"),
+        (("--bound", "1001"), "--bound 1001: use a number from 0 to 1000"),
+        (
+            ("--by", "deepening", "--walks", "3"),
+            "--walks says nothing to a hunt by deepening: it is for random",
+        ),
+        (
+            ("--by", "random", "--bound", "3"),
+            "--bound says nothing to a hunt by random: it is for pct, preempt",
+        ),
+        (("--by", "pct,random", "--max-states", "3"), "--max-states says nothing to a hunt by pct,random"),
         (("--timeout", "no"), "--timeout no: use a number of seconds above 0"),
         (("--save", "nosuch/oops.json"), "no directory nosuch"),
     ],

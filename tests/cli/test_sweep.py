@@ -57,7 +57,9 @@ def test_a_limit_is_said(cli: Cli) -> None:
     ("argv", "words"),
     [
         (["--set", "spins=3..1"], "3..1: use a range that goes up, as 1..3"),
-        (["--set", "spins=1..999999999"], "use a range that goes up"),
+        (["--set", "spins=1..99999999999"], "these are 99,999,999,999 values: use at most"),
+        (["--variant", "all,fixed"], "all stands alone, or use names without it"),
+        (["--jobs", "2", "--cluster", "local:2"], "--jobs is for this machine"),
         (["--set", "spins=1..201"], "from 0 to 200"),
         (["--set", "shelves=1..2"], "no option shelves: use locked, spins"),
         (["--variant", "best"], "no variant best: use broken, fixed"),

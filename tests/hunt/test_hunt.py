@@ -77,7 +77,7 @@ def test_the_guarantee_has_its_numbers() -> None:
     assert known.all == pytest.approx(1 - (97 / 98) ** 449)
     said = (
         "a bug of depth 3 is found by one walk with a probability of at least 1/98 (n = 2 threads, "
-        "k = 7 steps), by these 449 of at least 99.0%, by 450 of 99 %"
+        "k = 7 steps), by the 449 walks with these numbers of at least 99.0%, by 450 of 99 %"
     )
     assert said in " ".join(report(result).split())
 

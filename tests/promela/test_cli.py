@@ -46,6 +46,20 @@ def written(tmp_path: Path, text: str) -> str:
     return str(path)
 
 
+def test_a_search_past_violations_shows_one(cli: Cli, tmp_path: Path) -> None:
+    """All are counted, the nearest is shown, and what a limit cut off is said."""
+    first = cli("import", "promela", written(tmp_path, BROKEN), "--check")
+    ended = cli("import", "promela", written(tmp_path, BROKEN), "--check", "--keep-going")
+    assert (first.status, ended.status) == (1, 1)
+    shown = first.out[first.out.index("assertion violated") : first.out.index("\nSearched ")]
+    assert shown in ended.out
+    assert "Met in all: " in ended.out
+    cut = cli("import", "promela", written(tmp_path, BROKEN), "--check", "--keep-going", "--max-states", "20")
+    assert cut.status == 1
+    assert "\nviolated\n" in cut.out
+    assert "The counts are of a part: the limit of --max-states was reached." in cut.out
+
+
 def test_it_says_what_was_understood(cli: Cli) -> None:
     ended = cli("import", "promela", str(MODELS / "peterson.pml"))
     assert (ended.status, ended.err) == (0, "")

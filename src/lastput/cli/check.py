@@ -15,6 +15,7 @@ from lastput.cli import exits, interrupt, outputs, terminal
 from lastput.cli.limits import count, seconds, size
 from lastput.cli.progress import Live
 from lastput.host import usable_cores
+from lastput.lang.errors import UsageError
 from lastput.lang.scenario import Scenario
 from lastput.report.json import dumps, worst
 from lastput.report.layout import pasteable
@@ -27,6 +28,7 @@ from lastput.result import Result
 def run(args: argparse.Namespace) -> int:
     """Check, print each result as it comes, and return the exit status of the worst."""
     limits = _limits(args)
+    _nothing_ignored(args)
     plan = plans.Plan(
         reduce=plans.reductions(args.reduce),
         cores=count("--cores", args.cores) or usable_cores(),
@@ -64,6 +66,16 @@ def run(args: argparse.Namespace) -> int:
     interrupt.verdict_known()
     finish(args, scenario, results, _what_next)
     return exits.OF_VERDICT[worst(results)]
+
+
+def _nothing_ignored(args: argparse.Namespace) -> None:
+    """UsageError for an option that says nothing without, or together with, another one."""
+    if args.every is not None and args.checkpoint is None and args.cluster is None:
+        raise UsageError("--every is for checkpoints: add --checkpoint DIR")
+    if args.cores is not None and args.cluster is not None:
+        raise UsageError("--cores is for this machine: a --cluster searches with all that it has")
+    if args.store in plans.APPROXIMATE and args.cores not in (None, "1"):
+        raise UsageError(f"--cores {args.cores}: --store {args.store} searches with one core")
 
 
 def _path(text: str | None) -> Path | None:

@@ -8,14 +8,25 @@ from typing import Any
 
 from lastput import target
 from lastput.cli import check, exits, interrupt, outputs, terminal
-from lastput.cli.limits import count, number, seconds, size
+from lastput.cli.limits import count, seconds, size, within
 from lastput.cli.progress import Live
+from lastput.lang.errors import UsageError
 from lastput.lang.scenario import Scenario
+from lastput.plan import HUNT_NUMBERS
 from lastput.report.json import worst
+from lastput.report.layout import listing
 from lastput.result import Result
 
-WALKS = "100000"
-"""The default of --walks."""
+WALKING, WITHIN = ("random", "pct"), ("preemptions", "switches")
+TAKEN_BY = {
+    "seed": WALKING,
+    "walks": WALKING,
+    "depth": (*WALKING, "deepening"),
+    "bound": ("pct", *WITHIN),
+    "max_states": (*WITHIN, "deepening"),
+    "max_memory": (*WITHIN, "deepening"),
+}
+"""Which hunts an option says something to."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,16 +61,26 @@ def run(args: argparse.Namespace) -> int:
 
 def _how(args: argparse.Namespace) -> dict[str, Any]:
     """The arguments of `hunter.hunt`; UsageError for one that is wrong."""
-    return {
+    _nothing_ignored(args)
+    numbers = {name: within(f"--{name}", getattr(args, name), *HUNT_NUMBERS[name]) for name in HUNT_NUMBERS}
+    return {name: number for name, number in numbers.items() if number is not None} | {
         "by": args.by,
-        "seed": number("--seed", args.seed),
-        "walks": count("--walks", args.walks),
-        "depth": count("--depth", args.depth),
-        "bound": number("--bound", args.bound),
         "max_states": count("--max-states", args.max_states),
         "max_memory": size("--max-memory", args.max_memory),
         "timeout": seconds("--timeout", args.timeout),
     }
+
+
+def _nothing_ignored(args: argparse.Namespace) -> None:
+    """UsageError for an option that none of the hunts asked for has a use for."""
+    asked = set(args.by.split(","))
+    for name, hunts in TAKEN_BY.items():
+        if getattr(args, name) is not None and asked <= _ALL and not asked & set(hunts):
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option} says nothing to a hunt by {args.by}: it is for {listing(hunts)}")
+
+
+_ALL = {hunt for hunts in TAKEN_BY.values() for hunt in hunts}
 
 
 def _hunt(scenario: Scenario, variant: str, settings: dict[str, Any], how: dict[str, Any]) -> Result:
@@ -78,14 +99,10 @@ def _what_next(args: argparse.Namespace, found: Result) -> None:
     """What to type to have the violation again, as a file."""
     assert found.hunt is not None
     chosen = [word for pair in args.set for word in ("--set", pair)]
-    how = [word for name in ("walks", "depth", "bound") for word in _given(args, name)]
-    seed = ["--by", found.hunt.found_by, "--seed", str(found.hunt.seed)]
-    same = [args.target, "--variant", found.variant, *chosen, *seed, *how, "--save", "oops.json"]
+    by = found.hunt.found_by
+    given = {name: getattr(args, name) for name in HUNT_NUMBERS} | {"seed": found.hunt.seed}
+    taken = [name for name, value in given.items() if value is not None and by in TAKEN_BY[name]]
+    how = ["--by", by, *(word for name in taken for word in (f"--{name}", str(given[name])))]
+    same = [args.target, "--variant", found.variant, *chosen, *how, "--save", "oops.json"]
     replay = "  lastput replay oops.json --pdb\n"
     terminal.say(f"\nTo have it again, and debug it:\n{check.pasted('hunt', *same)}\n{replay}")
-
-
-def _given(args: argparse.Namespace, name: str) -> list[str]:
-    """An option as it was typed; none where it was left out."""
-    value = getattr(args, name)
-    return [] if value in (None, WALKS) else [f"--{name}", value]

@@ -23,14 +23,17 @@ def count(name: str, text: str | None) -> int | None:
     return number
 
 
-def number(name: str, text: str | None) -> int | None:
-    """A number from 0; None without a text."""
-    if text is None or text in ("0", "00"):
-        return None if text is None else 0
+def within(name: str, text: str | None, least: int, most: int) -> int | None:
+    """A number from `least` to `most`; None without a text."""
+    if text is None:
+        return None
     try:
-        return count(name, text)
-    except UsageError:
-        raise UsageError(f"{name} {text}: use a number from 0") from None
+        found = int(text.replace(",", "").replace("_", ""))
+    except ValueError:
+        found = least - 1
+    if not least <= found <= most:
+        raise UsageError(f"{name} {text}: use a number from {least} to {most}")
+    return found
 
 
 def size(name: str, text: str | None) -> int | None:

@@ -200,8 +200,8 @@ def _add_hunt(commands: argparse._SubParsersAction[Parser]) -> None:
         default="all",
         help="random, pct, preemptions, switches, deepening: some, in this order; all is the default",
     )
-    how.add_argument("--seed", metavar="N", default="0", help="of the walks (default: 0)")
-    how.add_argument("--walks", metavar="N", default="100000", help="to take (default: 100,000)")
+    how.add_argument("--seed", metavar="N", help="of the walks (default: 0)")
+    how.add_argument("--walks", metavar="N", help="to take (default: 100,000)")
     how.add_argument("--depth", metavar="N", help="most steps of a walk (default: 1,000), of deepening")
     how.add_argument(
         "--bound",

@@ -70,8 +70,24 @@ def writable(option: str, path: Path) -> None:
         there = path.exists()
     except OSError as error:  # too long, or in a directory that may not be searched
         raise UsageError(f"{option} {path}: {error.strerror}") from None
-    if not os.access(path if there else path.parent, os.W_OK):
-        raise UsageError(f"{option} {path}: no permission to write it")
+    _try(option, path, there)
+
+
+def _try(option: str, path: Path, there: bool) -> None:
+    """Open the file to write, as only that tells of file systems that are read-only, or full of rules."""
+    if there and not path.is_file():  # a pipe or a terminal: to open it may wait, or be noticed
+        if not os.access(path, os.W_OK):
+            raise UsageError(f"{option} {path}: no permission to write it")
+        return
+    try:
+        with path.open("ab"):
+            pass
+        if not there:
+            path.unlink()
+    except PermissionError:
+        raise UsageError(f"{option} {path}: no permission to write it") from None
+    except OSError as error:
+        raise UsageError(f"{option} {path}: cannot be written ({error.strerror})") from None
 
 
 def write_text(option: str, path: Path, text: str) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 def run(args: argparse.Namespace) -> int:
     """Replay and print the violation again; with --pdb, debug it first."""
+    if args.pdb and (args.json or args.full):
+        raise UsageError("--pdb is a debugger, which prints no report: leave out --json and --full")
     outputs.require_writable(args)
     try:
         return _replay(args, read(Path(args.file)))

@@ -15,6 +15,7 @@ from lastput.cli import exits, experiments, interrupt, terminal
 from lastput.cli.limits import count, seconds, size
 from lastput.cli.progress import Live
 from lastput.host import usable_cores
+from lastput.lang.errors import UsageError
 from lastput.lang.options import Value
 from lastput.lang.scenario import Scenario
 from lastput.report.style import style_for
@@ -28,6 +29,8 @@ def run(args: argparse.Namespace) -> int:
     chosen: dict[str, list[Value]] = {
         name: values(str(text)) for name, text in target.settings(args.set).items()
     }
+    if args.jobs is not None and args.cluster is not None:
+        raise UsageError("--jobs is for this machine: a --cluster has as many jobs as cores")
     plan = plans.Plan(reduce=plans.reductions(args.reduce), store=args.store)
     place = plans.Plan(cluster=args.cluster)
     jobs = experiments.jobs(args.jobs) or usable_cores()
@@ -76,6 +79,8 @@ def _variants(scenario: Scenario, text: str | None) -> list[str]:
     """The variants that `--variant` names: all, or some with commas between them."""
     if text in (None, "all"):
         return list(scenario.variants)
+    if "all" in str(text).split(","):
+        raise UsageError(f"--variant {text}: all stands alone, or use names without it")
     return [name for part in str(text).split(",") if (name := target.variant(scenario, part)) is not None]
 
 

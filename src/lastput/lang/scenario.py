@@ -22,6 +22,8 @@ from lastput.lang.errors import UsageError, nearest
 from lastput.lang.options import Option, OptionGroup, Value, declared_options
 
 T = TypeVar("T")
+_LISTED = 8
+"""Options that an error names; more do not make a line that anybody reads."""
 
 Fairness = Literal["none", "weak", "strong"]
 """Which runs without end count: all; those in which a thread that can step from some point on for ever does
@@ -116,10 +118,17 @@ class Scenario:
         values = self.defaults
         for name, value in {**self.variants[chosen], **settings}.items():
             if name not in self.options:
-                listed = f"{nearest(name, self.options)}use {', '.join(self.options) or 'none'}"
-                raise UsageError(f"{self.name} has no option {name}: {listed}")
+                raise UsageError(f"{self.name} has no option {name}: {self._instead_of(name)}")
             values[name] = self.options[name].check(name, value)
         return values
+
+    def _instead_of(self, name: str) -> str:
+        """Which options there are, as far as a line has room."""
+        known = list(self.options)
+        if len(known) <= _LISTED:
+            return f"{nearest(name, known)}use {', '.join(known) or 'none'}"
+        some = f"one of {len(known)}, as {', '.join(known[:_LISTED])} (`lastput list {self.name}`)"
+        return f"{nearest(name, known)}use {some}"
 
     def no_variant(self, name: str) -> UsageError:
         """The error to raise where a variant is called `name`, and none is."""

@@ -50,7 +50,7 @@ class Answer:
     model: Model
     verdict: Verdict
     reason: str
-    """What stopped an incomplete search."""
+    """What stopped a search that is not complete, be it after violations."""
     outcome: Outcome
     counterexample: Counterexample | None
     counted: dict[str, int]
@@ -89,14 +89,12 @@ def check(
             break
         assumed = corrected(assumed, broken)
         say(f"compiling {model.name} again: what was assumed of it does not hold")
-    found = None
-    if outcome.violation is not None and not broken:
-        found = replayed(compiled, outcome.violation)
+    found = None if broken else _example(compiled, outcome, limits)
     counted: dict[str, int] = {}
     for code, number in {**outcome.bounds, **outcome.codes}.items():
         kind = compiled.sites[code].kind
         counted[kind] = counted.get(kind, 0) + number
-    verdict, reason = _verdict(outcome, counted, bool(broken))
+    verdict, reason = _verdict(outcome, counted, bool(broken), found)
     return Answer(
         model, verdict, reason, outcome, found, counted, compiled.native.words, compiling, made,
         time.perf_counter() - begun,
@@ -112,10 +110,26 @@ def _asked(compiled: Compiled, keep_going: bool) -> NativeModel:
     return replace(compiled.native, bounds=passed)
 
 
-def _verdict(outcome: Outcome, counted: dict[str, int], broken: bool) -> tuple[Verdict, str]:
+def _example(compiled: Compiled, outcome: Outcome, limits: Limits | None) -> Counterexample | None:
+    """What was found, executed. A search that went past all violations has none, so there is another one."""
+    found = outcome.violation
+    if found is None and outcome.stop != "interrupt" and _real(compiled, outcome):
+        found = search(compiled.native, limits=limits).violation
+    return None if found is None else replayed(compiled, found)
+
+
+def _real(compiled: Compiled, outcome: Outcome) -> bool:
+    """Whether a rule of the model's was broken, none of ours."""
+    kinds = {compiled.sites[code].kind for code in (*outcome.bounds, *outcome.codes)}
+    return bool(kinds - {*REMADE, "endless"})
+
+
+def _verdict(
+    outcome: Outcome, counted: dict[str, int], broken: bool, found: Counterexample | None
+) -> tuple[Verdict, str]:
     real = {kind for kind in counted if kind not in (*REMADE, "endless")}
-    if outcome.stop == "violation" and not broken:
-        return "violated", ""
+    if found is not None:
+        return "violated", "" if outcome.stop in ("complete", "violation") else outcome.stop
     if outcome.stop != "complete":
         return "incomplete", outcome.stop
     if real:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lastput.lang.errors import UsageError
+from lastput.lang.errors import UsageError, nearest
 from lastput.promela.tokens import Text, Token, tokens
 
 _MOST_INCLUDES = 50
@@ -35,6 +35,16 @@ def expanded(path: Path, defines: dict[str, str] | None = None) -> list[Token]:
     return reader.out
 
 
+def _instead(path: Path, error: OSError) -> str:
+    """A file beside it whose name is alike, where there is none of this name."""
+    if not isinstance(error, FileNotFoundError):
+        return ""
+    if not path.parent.is_dir():
+        return f"; there is no directory {path.parent}"
+    close = nearest(path.name, [other.name for other in path.parent.iterdir() if other.is_file()])
+    return f"; {close}".rstrip("; ")
+
+
 class _Reader:
     def __init__(self) -> None:
         self.macros: dict[str, Macro] = {}
@@ -47,7 +57,7 @@ class _Reader:
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError as error:
             if where is None:
-                raise UsageError(f"{path}: {error.strerror}") from None
+                raise UsageError(f"{path}: {error.strerror}{_instead(path, error)}") from None
             where.refuse(f"{path}: {error.strerror}", "the name of a file beside this one")
         self.depth += 1
         if self.depth > _MOST_INCLUDES and where is not None:

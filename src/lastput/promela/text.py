@@ -47,6 +47,8 @@ def report(answer: Answer, style: Style = PLAIN) -> str:
     if answer.verdict == "incomplete":
         told = f"INCOMPLETE: {_reason(answer.reason)}. This is no verdict."
         lines += [style.loud(line) for line in wrapped(told, hanging="  ")]
+    elif answer.reason:
+        lines += wrapped(f"The counts are of a part: {_reason(answer.reason)}.", hanging="  ")
     if answer.counterexample is not None:
         lines += ["", *counterexample(answer.counterexample, style)]
     lines += ["", *_searched(answer)]
@@ -131,7 +133,7 @@ def _searched(answer: Answer) -> list[str]:
     if answer.made > 1:
         lines += wrapped(f"Compiled {answer.made} times: what was assumed from a sample did not hold.")
     told = [f"{plural(n, kind)}" for kind, n in sorted(answer.counted.items())]
-    if answer.counterexample is None and told:
+    if told and outcome.stop != "violation":
         lines += wrapped(f"Met in all: {', '.join(told)}.")
     return lines
 

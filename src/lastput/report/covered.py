@@ -13,6 +13,9 @@ from lastput.result import Coverage, Progress, Result
 MANY = 1_000_000
 """Below so many states, bytes per state say more about the smallest tables than about a state."""
 
+_PLENTY = 1000
+"""Bits for each state: a larger number tells how large the empty table is, and nothing else."""
+
 FOLDED = 5
 """From so many options at their defaults on they are counted, not shown."""
 
@@ -106,8 +109,9 @@ def omitted(result: Result) -> list[str]:
     found = result.omission
     if found is None:
         return []
+    bits = f"{found.bits:,.1f}" if found.bits < _PLENTY else f"over {_PLENTY:,}"
     told = (
-        f"Approximate (store {result.memory.store}, {found.bits:,.1f} bits for each state): expected to have "
+        f"Approximate (store {result.memory.store}, {bits} bits for each state): expected to have "
         f"taken {found.expected:.2g} states for known ones; that it took any has probability "
         f"{found.probability:.2g}."
     )
@@ -193,12 +197,19 @@ def cost(result: Result) -> str:
     compiled = "compiled before" if seconds.cached else f"compiled in {seconds_text(seconds.compile)}"
     if not seconds.cached:
         compiled += " (it was not in the cache)"
-    text = (
-        f"{compiled[0].upper()}{compiled[1:]}, searched in {seconds_text(seconds.search)}, "
-        f"{seconds_text(seconds.total)} in all; {bytes_text(memory.peak)} at most"
-    )
+    searched = f"searched in {seconds_text(seconds.search)}, {seconds_text(seconds.total)} in all"
+    if seconds.earlier:
+        searched = (
+            f"searched for {seconds_text(seconds.search - seconds.earlier)} and in earlier runs for "
+            f"{seconds_text(seconds.earlier)}, {seconds_text(seconds.total)} in all without those"
+        )
+    text = f"{compiled[0].upper()}{compiled[1:]}, {searched}; {bytes_text(memory.peak)} at most"
+    if memory.disk:
+        text += f" in memory and {bytes_text(memory.disk)} on disk"
     if counts.states >= MANY:
         text += f", {memory.per_state:.1f} bytes per state"
+        if memory.disk:
+            text += f" in memory and {memory.disk / counts.states:.1f} on disk"
     if memory.tables:
         text += f" (compressed: {sum(memory.tables):,} different parts)"
     return text

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lastput.estimate import Estimate
-from lastput.report.layout import bytes_text, wrapped
+from lastput.report.layout import bytes_text, listing, seconds_text, wrapped
 
+_NAMED = 5
+"""Variants that a line has room for."""
 _HOW = (
     "From the growth of the levels so far; of ten such estimates eight are within the range "
     "(docs/explanation/estimates.md)."
@@ -20,16 +22,19 @@ _TOO_EARLY = (
 def report(found: Estimate) -> str:
     """The report, with a line's end."""
     head = f"{found.scenario}, variant {found.variant}"
+    others = _others(found)
     if found.complete:
-        ended = f"{head}: the search came to its end, {found.states:,} states in {found.seconds:.1f} s."
-        return "\n".join([*wrapped(ended), *wrapped("lastput check tells what it found.")]) + "\n"
+        ended = (
+            f"{head}: the search came to its end, {found.states:,} states in {seconds_text(found.seconds)}."
+        )
+        return "\n".join([*wrapped(ended), *wrapped("lastput check tells what it found."), *others]) + "\n"
     so_far = (
-        f"{head}: searched for {found.seconds:.1f} s; {found.states:,} states in {found.levels} levels, "
-        f"{found.rate:,.0f} states/s, {found.per_state:.1f} bytes/state."
+        f"{head}: searched for {seconds_text(found.seconds)}; {found.states:,} states in "
+        f"{found.levels} levels, {found.rate:,.0f} states/s, {found.per_state:.1f} bytes/state."
     )
     lines = wrapped(so_far)
     if found.forecast is None:
-        return "\n".join([*lines, "", *wrapped(_TOO_EARLY)]) + "\n"
+        return "\n".join([*lines, "", *wrapped(_TOO_EARLY), *others]) + "\n"
     counts = found.forecast.low, found.forecast.likely, found.forecast.high
     table = [
         _row("", ("low", "likely", "high")),
@@ -39,7 +44,16 @@ def report(found: Estimate) -> str:
     ]
     if found.graph:
         table.append(_row("progress", (bytes_text(round(n * found.graph)) for n in counts)))
-    return "\n".join([*lines, "", *table, "", *wrapped(_HOW)]) + "\n"
+    return "\n".join([*lines, "", *table, "", *wrapped(_HOW), *others]) + "\n"
+
+
+def _others(found: Estimate) -> list[str]:
+    """Which variants this says nothing of."""
+    if not found.others:
+        return []
+    count = len(found.others)
+    named = listing(found.others) if count <= _NAMED else f"{count} other variants"
+    return wrapped(f"Nothing is said of {named}: --variant NAME chooses.")
 
 
 def _row(name: str, values: Iterable[str]) -> str:

@@ -67,8 +67,8 @@ def _promise(known: Guarantee) -> str:
     n, k = plural(known.threads, "thread"), plural(known.steps, "step")
     text = (
         f"a bug of depth {known.depth} is found by one walk with a probability of at least "
-        f"1/{round(1 / known.one):,} (n = {n}, k = {k}), by these {known.walks:,} of at least "
-        f"{known.all:.1%}, by {known.walks_for_99:,} of 99 %: if its switches lie in the first k steps and "
-        "the draws of choose come as it needs"
+        f"1/{round(1 / known.one):,} (n = {n}, k = {k}), by the {known.walks:,} walks with these numbers "
+        f"of at least {known.all:.1%}, by {known.walks_for_99:,} of 99 %: if its switches lie in the first "
+        "k steps and the draws of choose come as it needs"
     )
     return text + (f"; {known.longer:,} of the walks were longer than k" if known.longer else "")
