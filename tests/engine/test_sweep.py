@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -26,15 +27,16 @@ THREADS = 4
 @pytest.mark.parametrize("keep", [(1 << 64) - 1, ~0xFFFF & (1 << 64) - 1, 0x3F << 50 | 0xFF])
 def test_threads_that_find_the_same_states(words: int, keep: int) -> None:
     """Each state is there once, whoever stored it; also where all hashes collide, or all tags."""
-    n = 3000 if keep < 1 << 56 else 40_000
+    n = 3000 if keep < 1 << 56 else 80_000
     rows = rows_of(n, words)
-    store = Store(words, 1 << 26, keep=keep, bits=17)
+    store = Store(words, 1 << 26, keep=keep, bits=19)
     room = n + BLOCK
+    start = Barrier(THREADS)
 
     def insert(thread: int) -> tuple[int, int]:
-        """All rows, from another one on for each thread, so that they meet."""
-        first = thread * room
-        mine = np.roll(rows.reshape(n, words), thread * 50, axis=0).reshape(-1).copy()
+        """All rows, at the same time as the other threads."""
+        first, mine = thread * room, rows.copy()
+        start.wait()
         done, count = kernels.insert(
             mine, 0, n, store.states, first, first + room, store.index, store.bits, store.keep, store.shape,
             np.zeros(BLOCK, np.uint64), np.zeros(BLOCK, np.uint64), None, True,
