@@ -240,6 +240,18 @@ def test_a_copy_on_write_outside_of_the_guest() -> None:
         ]
 
 
+def test_reclaim_leaves_a_page_that_was_copied_meanwhile() -> None:
+    reclaim = role("reclaim", "rmap_invalidate 1 2", mm=False)
+    with played(there(role("vmm", "cow 1"), reclaim)) as play:
+        play.until("reclaim", "kvm_pgtable_stage2_unmap")
+        while play.look(lambda: play.object("kvm").mmu_lock.writer):
+            play.one_step(play.thread("reclaim"))
+        play.until("vmm", "__mmu_notifier_invalidate_range_end")
+        play.end("reclaim")
+        play.end("vmm")
+        assert play.look(lambda: bool(play.object("mm").pte[1].page))
+
+
 def test_ksm_makes_a_page_read_only() -> None:
     ksmd = role("ksmd", "change_pte 1", mm=False, kthread=True)
     with played(there(role("vmm", ""), ksmd)) as play:

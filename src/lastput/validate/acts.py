@@ -10,7 +10,7 @@ from lastput.kernel.file import fd_install, fget, fput
 from lastput.kernel.fork import CLONE_FILES, CLONE_VM, mm_alloc, mmput
 from lastput.kernel.fs_types import Fd, file
 from lastput.kernel.memory import change_begin, change_end
-from lastput.kernel.mm_types import mm_struct
+from lastput.kernel.mm_types import Mm, mm_struct, page
 from lastput.kernel.mmu_notifier import (
     mmu_notifier_clear_flush_young,
     mmu_notifier_clear_young,
@@ -135,13 +135,21 @@ def oom_reap(mm: ptr[mm_struct], first: int, end: int) -> None:
 def rmap_invalidate(first: int, end: int) -> None:
     """Pages are unmapped by whoever found them: reclaim, migration, KSM, truncation.
 
+    A single page was found itself: where it has been replaced since the start, by a copy, the entry stays
+    (page_vma_mapped_walk).
+
     Source: Linux 6.1, mm/rmap.c: try_to_unmap_one.
     """
     down_read(scene.ram.rwsem)
     vma = scene.ram.rb_root
     if vma:
+        found: ptr[page] = NULL
+        alone = end == first + 1 and first < Mm.pages
+        if alone:
+            found = vma.vm_mm.pte[first].page
         change_begin(vma.vm_mm, first, end)
-        unmap_page_range(vma.vm_mm, first, end)
+        if not alone or vma.vm_mm.pte[first].page == found:
+            unmap_page_range(vma.vm_mm, first, end)
         change_end(vma.vm_mm, first, end)
     up_read(scene.ram.rwsem)
 
