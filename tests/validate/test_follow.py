@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lastput.kernel.lock_types import spinlock_t
@@ -398,6 +400,58 @@ def test_a_thread_that_another_one_sends_on_its_way(first: str, event: str, valu
     assert (replay(made, found.schedule).fault is None) == (first != "fall")
 
 
+# -- states that differ in one thing only ----------------------------------------------------------
+
+
+def told(o: ptr[obj]) -> None:
+    pass
+
+
+def pick(a: ptr[obj], b: ptr[obj]) -> None:
+    if choose(2):
+        told(b)
+    else:
+        told(a)
+
+
+def draw(a: ptr[obj]) -> None:
+    with atomic():
+        a.value = choose(2)
+
+
+def again(a: ptr[obj]) -> None:
+    while True:
+        await_(lambda: a.count == 0)
+        told(a)
+
+
+@scenario()
+def alike(s: Setup) -> None:
+    """Each thread's choice leads to the same place."""
+    a = s.static(obj, "a")
+    b = s.static(obj, "b")
+    s.thread("pick", pick, a, b)
+    s.thread("begin", begin, b)
+    s.thread("draw", draw, a)
+    s.thread("look", look, a, task=s.static(task_struct, "task_look"))
+    s.thread("again", again, a)
+
+
+def test_states_that_differ_in_a_queue_in_memory_or_in_the_position() -> None:
+    made = world(alike)
+    observable = entries("told", "yes", "no")
+    accepted(made, follow(made, events("0 enters told", checks={0: count_is(1)}), observable))
+    accepted(made, follow(made, events("3 enters yes"), observable))
+    accepted(made, follow(made, events(*3 * ["4 enters told"]), observable))
+
+
+def test_a_dead_end_says_what_was_done_instead() -> None:
+    made = world(counted)
+    trace = events("0 enters put", "1 enters put", "1 enters put")
+    found = refused(follow(made, trace, entries("put", "last")))
+    assert "b enters last; in the trace it enters put next" in [spot.why for spot in found.places]
+
+
 # -- scripts -------------------------------------------------------------------------------------
 
 
@@ -442,6 +496,8 @@ def test_events_of_different_cpus_within_slack_may_change_places() -> None:
     trace = events("0 enters inside", "1 enters inside", "0 returns inside")
     assert refused(follow(made, trace, ENTER_AND_LEAVE, slack=9)).position == 1
     accepted(made, follow(made, trace, ENTER_AND_LEAVE, slack=10))
+    on_one_cpu = [replace(event, cpu=0) for event in trace]
+    assert refused(follow(made, on_one_cpu, ENTER_AND_LEAVE, slack=10)).position == 1
 
 
 def test_limits_give_no_verdict() -> None:
