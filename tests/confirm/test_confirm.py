@@ -105,7 +105,7 @@ def test_every_round_has_another_seed_until_it_is_seen(
     shifts = [call[call.index("-icount") + 1].split(",")[0] for call in lab.calls() if "-icount" in call]
     assert shifts == ["shift=6", "shift=7", "shift=0"]
     out = " ".join(capsys.readouterr().out.split())
-    assert out.endswith("The window could not be reached: 3 rounds of SIGKILL under reclaim gave no window.")
+    assert "3 rounds of SIGKILL under reclaim gave no window (--parallel may" in out
     assert not [path for path in lab.room.iterdir() if path.name.startswith("confirm.")]
 
 
@@ -113,9 +113,7 @@ def test_a_round_that_is_refused_is_none(oops: Path, lab: Lab, capsys: pytest.Ca
     lab.says(BEGIN + performed("meet", status=124) + END)
     assert confirm(lab, oops, "--rounds", "2") == exits.VIOLATED
     out = " ".join(capsys.readouterr().out.split())
-    assert (
-        "2 rounds of the lab gave no window; the last refusal: no capture: meet ended with status 124" in out
-    )
+    assert "meet ended with status 124" in out
 
 
 def test_a_lab_that_cannot_run_says_so(oops: Path, lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,6 +67,13 @@ def test_descriptors_outlive_their_owner(captured: Path) -> None:
     assert "errno=5 (EIO)" in (captured / "b2.log").read_text()
 
 
+def test_it_is_a_behaviour_of_the_model(captured: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a1", "b2"):
+        status = main(["validate", str(captured / f"{name}.trace.txt")])
+        out = capsys.readouterr().out
+        assert (status, "accepted:" in out) == (0, True), out
+
+
 def test_a_capture_says_what_it_is_of(captured: Path) -> None:
     version, package, _ = (captured / "kernel.version").read_text().split()
     assert version == "6.1"

@@ -65,6 +65,9 @@ def force(
     made = stimulus((window.race.hold[0], window.race.until[0]), kernel.version)
     if isinstance(made, str):
         return made
+    hint = (
+        "" if machine.parallel else " (--parallel may: there a task that is held takes no other one's turn)"
+    )
     refused: NoCapture | None = None
     for i in range(rounds):
         one = machine if machine.parallel else replace(machine, seed=SEEDS[(machine.seed + i) % len(SEEDS)])
@@ -80,8 +83,8 @@ def force(
             if found is not None:
                 return found
     if refused is not None:
-        return f"{rounds} rounds of the lab gave no window; the last refusal: {refused}"
-    return f"{rounds} rounds of {made.what} gave no window"
+        return f"{rounds} rounds of the lab gave no window{hint}; the last refusal: {refused}"
+    return f"{rounds} rounds of {made.what} gave no window{hint}"
 
 
 @contextmanager
@@ -97,7 +100,7 @@ def _folder(to: Path | None, number: int, room: Room) -> Iterator[Path]:
 
 def _experiment(window: Window, made: Stimulus, kernel: Kernel) -> Experiment:
     hold, until = (probe(place, kernel.version)[0] for place in (window.race.hold, window.race.until))
-    meet = f"{hold}:{until}:{made.hold}"
+    meet = f"{hold}:{until}:{made.hold}" + (f":{made.count}" if made.count else "")
     return Experiment("meet", "", made.call, PROBES, entries=False, lru=made.lru, meet=meet)
 
 

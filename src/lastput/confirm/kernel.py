@@ -10,7 +10,6 @@ from importlib import resources
 from lastput.validate.seen import At, Observable
 
 NAMES = {
-    "get_user_pages": "__gfn_to_pfn_memslot",
     "kvm_age_hva_handler": "kvm_age_gfn",
     "kvm_test_age_hva_handler": "kvm_test_age_gfn",
     "kvm_unmap_hva_handler": "kvm_unmap_gfn_range",
@@ -19,7 +18,7 @@ NAMES = {
 """Functions of the models that no kernel of the lab can trace, and those that do their work there.
 
 Up to 5.12 the architecture had handlers for a range of addresses; since then they take guest frames, and lead
-to the same checks under the same lock. A fault looks its page up by way of __gfn_to_pfn_memslot.
+to the same checks under the same lock.
 """
 
 _FAMILIES = {
@@ -65,6 +64,8 @@ class Stimulus:
     lru: str = "n"
     only: str = ""
     hold: int = 150
+    count: int = 0
+    """Holds at most, or 0: a fault that is held until it has to be retried is retried for ever."""
 
 
 _STIMULI = {
@@ -72,7 +73,9 @@ _STIMULI = {
     frozenset({"release", "ageing"}): Stimulus("c8 3 1024 1", "SIGKILL under reclaim"),
     frozenset({"release", "sampling"}): Stimulus("c6 60", "SIGKILL under DAMON", only="6.12"),
     frozenset({"release", "invalidation"}): Stimulus("d7 3", "SIGKILL while another process punches holes"),
-    frozenset({"fault", "invalidation"}): Stimulus("d1 8 1", "faults against MADV_DONTNEED", hold=20),
+    frozenset({"fault", "invalidation"}): Stimulus(
+        "d1 8 1", "faults against MADV_DONTNEED", hold=20, count=40
+    ),
 }
 
 
