@@ -16,7 +16,7 @@ import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from lastput.lang.errors import UsageError
@@ -102,7 +102,9 @@ def _longest(search: Callable[[int], Verdict], refused: Refused, length: int) ->
             fits, too_long, refused = max(fits, found.position), tried, found
             ahead = 1
         else:
-            return Undecided(f"refused, but {found.reason} to say where", fits, found.effort, found.places)
+            # Refused it is, by the search of the whole trace; only where is not known.
+            why = f"an event after the first {fits} cannot follow; {found.reason} to say which"
+            return replace(refused, position=fits, why=why, effort=found.effort)
     return refused
 
 
