@@ -107,7 +107,7 @@ class Refused:
     """The trace is no behaviour of the model."""
 
     position: int
-    """Length of the longest prefix of the trace that is one; at least that, if `why` says that time was up."""
+    """Length of the longest prefix of the trace that is one; a lower bound if `why` says time was up."""
     why: str
     places: tuple[Spot, ...]
     """Where that prefix can lead, each with what the model would do there."""
