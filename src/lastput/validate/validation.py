@@ -15,7 +15,8 @@ from lastput.validate.emit import EmittingProgram
 from lastput.validate.follow import follow
 from lastput.validate.ignored import NOT_MODELLED, REASONS
 from lastput.validate.outcome import Accepted, Refused, Undecided
-from lastput.validate.seen import Seen
+from lastput.validate.script import Stage
+from lastput.validate.seen import Observable, Seen
 from lastput.validate.stage import build
 from lastput.validate.vocabulary import VOCABULARY
 
@@ -123,10 +124,9 @@ def validate(recording: Recording, plan: Plan | None = None) -> Validation:
 
 
 def _try(recording: Recording, cast: Cast, plan: Plan) -> Tried:
-    world = build(cast.stage)
     words = VOCABULARY[cast.stage.version]
     observable = frozenset(p for p in recording.observable if p[0] in words and _may_be_seen(p))
-    program = EmittingProgram(world, observable)
+    program = _program(cast.stage, observable)
     ignored = {reason: dict(names) for reason, names in cast.ignored.items()}
     seen = []
     for role, sight in cast.seen:
@@ -138,7 +138,7 @@ def _try(recording: Recording, cast: Cast, plan: Plan) -> Tried:
             names = ignored.setdefault(NOT_MODELLED, {})
             names[sight.name] = names.get(sight.name, 0) + sight.events
     outcome = follow(
-        world,
+        program.world,
         seen,
         observable,
         most_steps=plan.most_steps,
@@ -148,6 +148,18 @@ def _try(recording: Recording, cast: Cast, plan: Plan) -> Tried:
     )
     around = () if isinstance(outcome, Accepted) else _around(recording, seen, outcome.position)
     return Tried(cast, tuple(seen), outcome, ignored, around)
+
+
+_latest: dict[str, EmittingProgram] = {}
+"""The program of the stage before, by all that it is made of: traces that are much alike come in rows."""
+
+
+def _program(stage: Stage, observable: Observable) -> EmittingProgram:
+    key = f"{stage} {sorted(observable)}"
+    if key not in _latest:
+        _latest.clear()
+        _latest[key] = EmittingProgram(build(stage), observable)
+    return _latest[key]
 
 
 def _around(recording: Recording, seen: Sequence[Seen], position: int) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
 """Which functions of the kernel the model enters where the kernel does: what may be looked for in a trace.
 
 A function is left out if the compiler has inlined some of its calls and not others (kvm_get_kvm,
-kvm_get_kvm_safe, kvm_put_kvm), or if the model cannot say when it comes: `__mmdrop` (which CPU still runs on an address space
-of the dead, lazily, is not modelled), what only flushes TLBs (invalidate_range and its like), and what
-decides things before anything of the VM is touched (do_madvise, folio_referenced, copy_page_range).
+kvm_get_kvm_safe, kvm_put_kvm), or if the model cannot say when it comes: `__mmdrop` (which CPU still runs on
+an address space of the dead, lazily, is not modelled), what only flushes TLBs (invalidate_range and its
+like), and what decides things before anything of the VM is touched (do_madvise, folio_referenced,
+copy_page_range).
 """
 
 from __future__ import annotations
