@@ -22,6 +22,13 @@ TESTS = Path(__file__).parents[1]
 
 IN_TESTS = {
     "delayed_fput": "kernel/test_files.py",
+    "batch": "validate/test_stage.py",
+    "hardware_af": "validate/test_stage.py",
+    "limit": "validate/test_stage.py",
+    "nr_open": "validate/test_stage.py",
+    "ptrs_per_pte": "validate/test_stage.py",
+    "tasks": "validate/test_stage.py",
+    "threads": "validate/test_stage.py",
     "unregister_waits": "study/test_age_vs_exit.py",
     "zap_touches_page": "study/test_x86_touch.py",
 }
@@ -100,6 +107,7 @@ def test_every_variant_is_run_somewhere() -> None:
     ran = {(run.scenario, run.variant) for run in runs()}
     ran |= {("mm/events", event) for event in SCENARIOS["mm/events"].variants}
     ran |= {("x86/age-vs-exit", variant) for variant in ("touch", "touch-D1", "touch-D2b")}
+    ran |= {("kvm/traced", variant) for variant in ("v6.1", "v6.12")}  # tests/validate/test_traced.py
     missing = {
         (name, variant)
         for name, scenario in SCENARIOS.items()

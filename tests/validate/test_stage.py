@@ -13,6 +13,7 @@ import pytest
 from lastput.lang import UsageError
 from lastput.validate.scene import Act
 from lastput.validate.script import CALLS, Call, Role, Stage
+from lastput.validate.sizes import sizes
 from lastput.validate.stage import build
 from tests.validate.playing import Play, calls, played, role
 
@@ -436,7 +437,7 @@ def test_files_of_statistics_keep_the_vm() -> None:
         "open_stats 0 0; open_stats 1 1; open_stats 2 2; close 0; close 1; close 3; close 2; close 4; exit"
     )
     with played(there(role("vmm", script), stats=3)) as play:
-        assert play.makes("vmm", 3) == ["kvm_vm_ioctl", "kvm_vcpu_ioctl", "kvm_get_kvm_safe"]
+        assert play.makes("vmm", 3) == ["kvm_vm_ioctl", "kvm_vcpu_ioctl"]
         assert play.look(lambda: play.object("kvm").users_count.counter) == 5
         play.makes("vmm", 3)
         assert play.makes("vmm") == ["task_work_run", *LAST_FILE, "kvm_vcpu_stats_release"]  # b5
@@ -535,6 +536,38 @@ def test_a_call_that_is_none() -> None:
 def test_what_is_too_large_or_wrong(wrong: Stage, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         build(wrong)
+
+
+def test_the_model_is_as_large_as_the_stage() -> None:
+    tasks = [role(f"t{i}", "touch 0 1") for i in range(5)]
+    made = sizes(Stage("6.1", tasks, pages=600, vcpus=3, stats=2, hardware_af=True))
+    assert {k: made[k] for k in ("pages", "vcpus", "ptrs_per_pte", "tops", "batch")} == {
+        "pages": 600,
+        "vcpus": 3,
+        "ptrs_per_pte": 512,
+        "tops": 2,
+        "batch": 2,  # 512 pages for a table
+    }
+    assert {k: made[k] for k in ("tasks", "threads", "grace_periods", "nr_open")} == {
+        "tasks": 5,
+        "threads": 5,
+        "grace_periods": 5,
+        "nr_open": 6,
+    }
+    # A table counts itself and each of its entries.
+    assert {k: made[k] for k in ("limit", "hardware_af")} == {"limit": 514, "hardware_af": True}
+
+
+@pytest.mark.parametrize("hardware_af", [False, True])
+def test_who_sets_access_flags(hardware_af: bool) -> None:
+    """An access of an old page faults only if software has to set the flag."""
+    script = "run 0; touch 1 1"
+    with played(there(role("vmm", script), mapped={1: False}, hardware_af=hardware_af)) as play:
+        play.makes("vmm")
+        thread = play.thread("vmm")
+        while thread.operation and thread.operation.kind != "await":
+            play.one_step(thread)
+        assert play.enabled(0) is not hardware_af
 
 
 def test_scripts_are_read_as_written() -> None:
