@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lastput.validate.guest import Guest
-from lastput.validate.reading import ACCESS, TRANSLATION, Fault, Script
 from lastput.validate.sights import Sight
+from lastput.validate.told import ACCESS, TRANSLATION, Fault, Script
 
 AGES = ("kvm_age_gfn", "kvm_test_age_gfn")
 

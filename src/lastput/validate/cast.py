@@ -12,10 +12,11 @@ from lastput.validate.files import share
 from lastput.validate.guest import Guest, guest
 from lastput.validate.ignored import ELSEWHERE
 from lastput.validate.lives import BY_KVM, Life, lives
-from lastput.validate.reading import ACCESS, STATUS, Facts, Made, Reader, Script
+from lastput.validate.reading import read as read_script
 from lastput.validate.script import Call, Role, Stage
 from lastput.validate.sights import Sight, of_tasks, sights
 from lastput.validate.tasks import KTHREADD, Task, of_kernel, owners, tasks
+from lastput.validate.told import ACCESS, STATUS, Facts, Made, Script
 
 
 @dataclass
@@ -61,7 +62,7 @@ def _cast(
     facts = _facts(life, known, of_life)
     begin = _begin(life, facts, known)
     read = {
-        pid: Reader(known[pid], list(_mine(own, life, begin, len(made) == 1)), facts).read()
+        pid: read_script(known[pid], list(_mine(own, life, begin, len(made) == 1)), facts)
         for pid, own in of_tasks(of_life).items()
     }
     stage, scripts = _stage(life, facts, read, known)

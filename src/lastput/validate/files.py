@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lastput.validate.reading import Facts, Made, Script
 from lastput.validate.script import Call, Stage
 from lastput.validate.tasks import Task
+from lastput.validate.told import Facts, Made, Script
 
 USES = {"vm_ioctl": "vm", "set_memory": "vm", "create_vcpu": "vm", "vcpu_ioctl": "vcpu", "run": "vcpu"}
 """Calls, and the kind of file that they need."""

@@ -1,0 +1,74 @@
+"""What a trace tells of one task: its script, and what is known of the VM before that is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lastput.validate.guest import Guest
+from lastput.validate.script import Call
+from lastput.validate.sights import Sight
+from lastput.validate.tasks import Task
+
+STATUS, TRANSLATION, ACCESS = 0x3C, 0x04, 0x08
+"""What bits 2 to 5 of a fault's status mean (Arm ARM, ESR_EL2.ISS.DFSC)."""
+
+
+@dataclass
+class Made:
+    """A call, and the number of the event at which it was recognized."""
+
+    number: int
+    call: Call
+    file: str = ""
+    """Which kind of file a close is of: a word of `RELEASED`. Which one of them is found out later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault of the guest on a page of its memory."""
+
+    number: int
+    """Of the event."""
+    page: int
+    """The model's."""
+    status: int
+    """TRANSLATION, ACCESS or another; 0 if it was not recorded."""
+
+
+@dataclass
+class Script:
+    """What a task was seen to do."""
+
+    task: Task
+    calls: list[Made] = field(default_factory=list)
+    seen: list[Sight] = field(default_factory=list)
+    ignored: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Events by reason and name: how many."""
+    vcpus: dict[int, int] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    inside: int | None = None
+    """The vcpu that it is inside KVM_RUN of when the recording begins."""
+    exits: int | None = None
+    """Number of the event with which its end begins."""
+    gives_back: list[int] = field(default_factory=list)
+
+    def ignore(self, sight: Sight, reason: str) -> None:
+        """Count a sight that the model need not explain."""
+        name = sight.name or sight.kind
+        names = self.ignored.setdefault(reason, {})
+        names[name] = names.get(name, 0) + sight.events
+
+
+@dataclass
+class Facts:
+    """What the reader must know of the VM's life."""
+
+    mm: int | None
+    owner: set[int]
+    """pids of the tasks that use the owner's address space."""
+    guest: Guest
+    vcpu_of: dict[int, int]
+    """Number of each vcpu, by its address."""
+    creates: int | None
+    """Number of the event that registers the VM's notifier; None if the VM was there before."""
+    vcpus: int
