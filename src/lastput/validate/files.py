@@ -132,6 +132,7 @@ class _Tables:
             self.maps[role].clear()
         elif name == "exit":
             self._exit(when, role)
+            self.maps[role].clear()
         elif name in USES:
             self._needs(when, role, VM_FILE if USES[name] == "vm" else 1 + (made.call.args or (0,))[0])
 
