@@ -155,7 +155,7 @@ def test_what_breaks_the_rule(tables: tuple[str, str]) -> None:
         FROM '{transitions}' t JOIN '{states}' s ON s.id = t."from"
         WHERE t.violation IS NOT NULL ORDER BY s.depth"""
     shown = "reader0", "atomic_inc", "kernel/atomic.py", "atomic_inc(dev.refs)"
-    stands = "atomic_inc:34 < device_open:48 < read_device:58"
+    stands = "atomic_inc:35 < device_open:48 < read_device:58"
     assert rows(query) == [
         ("warning in atomic_inc", *shown, stands),
         ("use-after-free in atomic_inc", *shown, stands),

@@ -49,7 +49,7 @@ def test_the_oops_comes_last() -> None:
     (section,) = document.findall(docutils.nodes.document)
     last = section.children[-1]
     assert isinstance(last, docutils.nodes.literal_block)
-    assert last.astext().startswith("WARNING: CPU: 0 Comm: reader0 at kernel/atomic.py:35 atomic_inc")
+    assert last.astext().startswith("WARNING: CPU: 0 Comm: reader0 at kernel/atomic.py:36 atomic_inc")
     assert "Call trace:" in last.astext()
 
 
