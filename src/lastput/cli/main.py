@@ -408,7 +408,9 @@ def _add_validate(commands: argparse._SubParsersAction[Parser]) -> None:
         "--slack", metavar="NS", default="0", help="events of two CPUs this close may be in either order"
     )
     validate.add_argument("--jobs", metavar="N", help="traces at a time (default: one for each CPU)")
-    validate.add_argument("--full", action="store_true", help="show everything: all calls, counts and places")
+    validate.add_argument("--full", action="store_true", help="show everything: calls, counts, places, lines")
+    validate.add_argument("--html", metavar="FILE", help="write a page to look at, with everything")
+    validate.add_argument("--json", action="store_true", help="print JSON (docs/reference/json.md)")
 
 
 def _add_lab(commands: argparse._SubParsersAction[Parser]) -> None:

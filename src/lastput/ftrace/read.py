@@ -19,6 +19,9 @@ from lastput.lang.errors import UsageError
 _RELEASE = re.compile(r"(?:linux-image-|Linux version |^|\s)(\d+\.\d+(?:\.\d+)?[-+][\w.+-]+)", re.MULTILINE)
 _VERSION = re.compile(r"(?:^|\s)(\d+\.\d+(?:\.\d+)?)(?=\s|$)")
 
+BEGINNING = 4096
+"""Bytes in which a zero is looked for: no text has one."""
+
 
 def read(path: str | Path) -> Recording:
     """Read one trace: text of `trace`, `trace_pipe` or `trace-cmd report`, gzip or xz of it, or trace.dat.
@@ -44,6 +47,8 @@ def recording(source: File) -> Recording:
     content = source.content()
     if not content:
         raise UsageError(f"{source.path}: the file is empty")
+    if b"\0" in content[:BEGINNING] and not dat.is_dat(content):
+        raise UsageError(f"{source.path}: binary, and no trace.dat")
     report = dat.report(source.path, content) if dat.is_dat(content) else None
     probes = definitions(source.beside(DEFINED) or "")
     text = parse(source.path, report.text if report else content.decode(errors="replace"), probes)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lastput.report.layout import WIDTH, plural, seconds_text, wrapped
+from lastput.report.exercised import counted, exercised, ranges
+from lastput.report.layout import plural, seconds_text, wrapped
 from lastput.simulate.fault import Frame
 from lastput.validate.outcome import Accepted, Refused, Spot, Standing, Undecided
+from lastput.validate.script import Call
 from lastput.validate.seen import Seen
 from lastput.validate.validation import Tried, Validation
 
@@ -27,25 +29,6 @@ def report(made: Validation, *, full: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def table(all_made: Sequence[Validation]) -> str:
-    """One line for each recording of a capture, with a line's end."""
-    width = max(len(made.name) for made in all_made)
-    lines = [f"{'trace':{width}}  VMs  {'verdict':9}  matched  ignored  steps"]
-    for made in all_made:
-        matched = sum(sum(t.matched.values()) for t in made.tried)
-        ignored = made.events - sum(_events(t) for t in made.tried)
-        steps = sum(t.outcome.effort.steps for t in made.tried)
-        counts = f"{matched:7,}  {ignored:7,}  {steps:,}"
-        lines.append(f"{made.name:{width}}  {len(made.tried):3}  {made.word:9}  {counts}")
-    return "\n".join(lines) + "\n"
-
-
-def _events(tried: Tried) -> int:
-    """Events of the recording that were matched: a probe and the tracer may both have one entry's."""
-    numbers = {s.number for s in tried.seen}
-    return sum(sight.events for _, sight in tried.cast.seen if sight.number in numbers)
-
-
 def _head(made: Validation) -> Iterator[str]:
     about = f"Linux {tried.cast.stage.version}, " if (tried := next(iter(made.tried), None)) else ""
     yield from wrapped(
@@ -53,7 +36,17 @@ def _head(made: Validation) -> Iterator[str]:
         hanging="  ",
     )
     if made.lost:
-        yield from wrapped(f"{plural(made.lost, 'event')} were lost: the beginning is not that of the trace.")
+        yield ""
+        yield from wrapped(lost(made.lost))
+
+
+def lost(number: int) -> str:
+    """What a recording with holes is worth: no verdict is sure."""
+    return (
+        f"! {plural(number, 'event')} {'was' if number == 1 else 'were'} LOST when it was recorded. A "
+        "refusal may be for want of them, and what is accepted is only what is left. Record it with a larger "
+        "buffer."
+    )
 
 
 def _life(tried: Tried, full: bool) -> Iterator[str]:
@@ -66,18 +59,18 @@ def _life(tried: Tried, full: bool) -> Iterator[str]:
         hanging="  ",
     )
     for role in stage.roles:
-        yield from wrapped(f"{role.name}  {_calls(role.calls, full)}", indent="  ", hanging="    ")
+        yield from wrapped(f"{role.name}  {calls(role.calls, full)}", indent="  ", hanging="    ")
     yield ""
     yield from _verdict(tried, full)
     yield from _ignored(tried, full)
 
 
-def _calls(calls: Sequence[object], full: bool) -> str:
+def calls(made: Sequence[Call], full: bool) -> str:
     """What a task called, in order; the same call many times is counted."""
     words: list[str] = []
     counts: list[int] = []
-    for call in calls:
-        name = call.name  # type: ignore[attr-defined]
+    for call in made:
+        name = call.name
         if words and words[-1] == name:
             counts[-1] += 1
         else:
@@ -93,11 +86,9 @@ def _verdict(tried: Tried, full: bool) -> Iterator[str]:
     outcome = tried.outcome
     events = plural(len(tried.seen), "event")
     if isinstance(outcome, Accepted):
-        yield from wrapped(
-            f"{tried.word}: {events} are matched by {plural(len(outcome.schedule), 'step')} of the model, in "
-            f"{seconds_text(outcome.effort.seconds)}."
-        )
+        yield from wrapped(accepted(tried, outcome))
         yield from _counts(tried, full)
+        yield from _exercised(tried, full)
         return
     if isinstance(outcome, Undecided):
         yield from wrapped(f"undecided: {outcome.reason}; the first {outcome.position:,} of {events} fit.")
@@ -116,18 +107,39 @@ def _verdict(tried: Tried, full: bool) -> Iterator[str]:
         yield from wrapped(f"{plural(left, 'more place')} of this kind; --full shows them.")
 
 
+def accepted(tried: Tried, outcome: Accepted) -> str:
+    """What was matched by how much, and what that is worth."""
+    count = plural(len(tried.seen), "event")
+    said = (
+        f"{tried.word}: {count} {'is' if len(tried.seen) == 1 else 'are'} matched by "
+        f"{plural(len(outcome.schedule), 'step')} of the model, in {seconds_text(outcome.effort.seconds)}."
+    )
+    if tried.word == "vacuous":
+        said += " None is of a function that the model is about: this says nothing of the model."
+    if outcome.fault is not None:
+        said += f" Behind the last event the model breaks a rule: {outcome.fault}."
+    return said
+
+
+def _exercised(tried: Tried, full: bool) -> Iterator[str]:
+    found = exercised([tried])
+    if not found:
+        return
+    yield ""
+    yield from wrapped(f"Exercised: {counted(found)}{'.' if full else '; --full lists them.'}")
+    for one in found if full else ():
+        yield f"  {one.file}"
+        yield from wrapped(", ".join(one.functions), indent="    ", hanging="  ")
+        yield from wrapped(f"lines {ranges(one.lines)}", indent="    ", hanging="  ")
+
+
 def _where(tried: Tried) -> Iterator[str]:
     """The last events that fit, and the first that does not, as the trace has them."""
     yield ""
     for text in tried.around[:-1]:
-        yield _clip("    ", text)
+        yield from wrapped(text, indent="    ", hanging="    ")
     for text in tried.around[-1:]:
-        yield _clip("  > ", text)
-
-
-def _clip(lead: str, text: str) -> str:
-    text = " ".join(text.split())
-    return lead + (text if len(text) <= WIDTH - len(lead) else text[: WIDTH - len(lead) - 3] + "...")
+        yield from wrapped(f"> {text}", indent="  ", hanging="      ")
 
 
 def _spot(number: int, of: int, spot: Spot, tried: Tried) -> Iterator[str]:
@@ -145,39 +157,44 @@ def _standing(standing: Standing) -> Iterator[str]:
         return
     wait = "waits" if standing.blocked else f"about to {standing.about_to}"
     where = f"{standing.name}: {wait} {standing.operand}".rstrip()
-    yield from wrapped(f"{where} in {_stack(standing.stack)}", indent="  ", hanging="    ")
+    yield from wrapped(f"{where} in {stack_text(standing.stack)}", indent="  ", hanging="    ")
     for name, at in standing.emitted[:1]:
-        yield from wrapped(f"has come to: {_event(name, at)}", indent="    ", hanging="  ")
+        yield from wrapped(f"has come to: {event_text(name, at)}", indent="    ", hanging="  ")
     if standing.next:
-        expected = ", or ".join(dict.fromkeys(_event(name, at) for name, at in standing.next))
+        expected = ", or ".join(dict.fromkeys(event_text(name, at) for name, at in standing.next))
         yield from wrapped(f"would come to: {expected}", indent="    ", hanging="  ")
     if standing.due is not None:
-        yield from wrapped(f"the trace says: {_of(standing.due)}", indent="    ", hanging="  ")
+        yield from wrapped(f"the trace says: {of_text(standing.due)}", indent="    ", hanging="  ")
     for wrong in standing.disagreements:
         yield from wrapped(
-            f"{wrong.label} is {wrong.wanted} in the trace, {wrong.found} in the model",
+            f"{wrong.label}: {value(wrong.wanted)} in the trace, {value(wrong.found)} in the model",
             indent="    ",
             hanging="  ",
         )
 
 
-def _stack(stack: Sequence[Frame]) -> str:
+def value(number: int | None) -> str:
+    """What a check read."""
+    return "unknown" if number is None else str(number)
+
+
+def stack_text(stack: Sequence[Frame]) -> str:
     return " < ".join(f"{frame.function}:{frame.line}" for frame in list(reversed(stack))[:3])
 
 
-def _event(name: str, at: str) -> str:
+def event_text(name: str, at: str) -> str:
     return name if at == "enter" else f"return of {name}"
 
 
-def _of(seen: Seen) -> str:
-    return f"{_event(seen.function, seen.at)} (event {seen.number:,})"
+def of_text(seen: Seen) -> str:
+    return f"{event_text(seen.function, seen.at)} (event {seen.number:,})"
 
 
 def _counts(tried: Tried, full: bool) -> Iterator[str]:
     found = sorted(tried.matched.items(), key=lambda item: (-item[1], item[0]))
     shown = found if full else found[:10]
     for (name, at), count in shown:
-        yield f"  {count:7,}  {_event(name, at)}"
+        yield f"  {count:7,}  {event_text(name, at)}"
     if len(found) > len(shown):
         rest = sum(n for _, n in found[len(shown) :])
         yield f"  {rest:7,}  of {plural(len(found) - len(shown), 'more kind')}; --full shows them"
@@ -186,6 +203,9 @@ def _counts(tried: Tried, full: bool) -> Iterator[str]:
 def _ignored(tried: Tried, full: bool) -> Iterator[str]:
     total = sum(sum(names.values()) for names in tried.ignored.values())
     yield ""
+    if total and not full and not isinstance(tried.outcome, Accepted):
+        yield f"Ignored: {plural(total, 'event')}; --full says why."
+        return
     yield f"Ignored: {plural(total, 'event')}."
     for reason, names in sorted(tried.ignored.items(), key=lambda item: -sum(item[1].values())):
         count = sum(names.values())

@@ -38,7 +38,7 @@ def _why(walker: Walker, threads: tuple[Standing, ...], fault: Fault | None) -> 
     for found in threads:
         for argument in found.disagreements:
             event = found.emitted[0]
-            said = f"{argument.label} is {_shown(argument.found)}, in the trace {_shown(argument.wanted)}"
+            said = f"{argument.label}: {_shown(argument.wanted)} in the trace, {_shown(argument.found)} here"
             return f"{found.name} {VERB[event[1]]} {event[0]}: {said}"
     return "no step of any thread can make the next event happen"
 

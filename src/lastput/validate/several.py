@@ -1,30 +1,66 @@
-"""Many recordings, in several processes: each is on its own."""
+"""Many recordings, in several processes: each is on its own, and one that cannot be read ends no other."""
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
+from concurrent.futures import as_completed
+from dataclasses import dataclass
 
 from lastput.ftrace.files import File
 from lastput.ftrace.read import recording, sources
+from lastput.lang.errors import UsageError
+from lastput.study.pool import processes
 from lastput.validate.validation import Plan, Validation, validate
 
 
-def several(paths: Sequence[str], plan: Plan, jobs: int) -> Iterator[Validation]:
-    """Validate every recording in `paths`, files, folders or archives, `jobs` at a time; in their order.
+@dataclass(frozen=True)
+class Unread:
+    """What was no trace, or none that can be held against the model."""
 
-    UsageError for what is no trace.
+    path: str
+    why: str
+    """One line, which names it."""
+
+
+Found = Validation | Unread
+Todo = Sequence[File | Unread]
+
+
+def traces(paths: Sequence[str]) -> Todo:
+    """Every recording in `paths`, which are files, folders and archives; and of these those without any."""
+    found: list[File | Unread] = []
+    for path in paths:
+        try:
+            found += sources(path)
+        except UsageError as error:
+            found.append(Unread(path, str(error)))
+    return found
+
+
+def several(todo: Todo, plan: Plan, jobs: int) -> Iterator[tuple[int, Found]]:
+    """Validate each, `jobs` at a time: its place in `todo` and what it came to, as soon as it is known.
+
+    BrokenProcessPool if one of the processes was killed.
     """
-    found = [source for path in paths for source in sources(path)]
-    jobs = min(jobs, len(found))
-    if jobs <= 1:
-        for source in found:
-            yield _validate((source, plan))
+    files = []
+    for place, one in enumerate(todo):
+        if isinstance(one, Unread):
+            yield place, one
+        else:
+            files.append((place, one))
+    if min(jobs, len(files)) <= 1:
+        for place, file in files:
+            yield place, _validate(file, plan)
         return
-    with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=8) as pool:
-        yield from pool.imap(_validate, [(source, plan) for source in found])
+    with processes(min(jobs, len(files))) as pool:
+        working = {pool.submit(_validate, file, plan): place for place, file in files}
+        for done in as_completed(working):
+            yield working[done], done.result()
 
 
-def _validate(task: tuple[File, Plan]) -> Validation:
-    source, plan = task
-    return validate(recording(source), plan)
+def _validate(file: File, plan: Plan) -> Found:
+    try:
+        return validate(recording(file), plan)
+    except UsageError as error:
+        why = str(error)
+        return Unread(file.path, why if why.startswith(file.path) else f"{file.path}: {why}")
