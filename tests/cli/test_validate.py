@@ -124,6 +124,19 @@ def test_what_is_wrong_is_said_in_a_line(cli: Cli, run1: Path, argv: list[str], 
     assert cli("validate", *argv) == (2, "", f"lastput: {said}\n")
 
 
+def test_one_trace_of_an_archive_is_named(cli: Cli) -> None:
+    archive = shutil.copy(traces.ARCHIVE, "run1.tar.xz")
+    assert cli("validate", f"{archive}:a7").out.startswith("a7: Linux 6.1, 40 events")
+    assert cli("validate", f"{archive}:det-6.1-a57/a7.trace.txt").status == 0
+    said = f"lastput: {archive}:a99: no trace of this name in the archive\n"
+    assert cli("validate", f"{archive}:a99") == (2, "", said)
+    assert cli("validate", "run2.tar.xz:a7") == (
+        2,
+        "",
+        "lastput: run2.tar.xz: cannot be read as an archive: No such file or directory\n",
+    )
+
+
 def test_a_trace_of_an_unknown_kernel_needs_to_be_told(cli: Cli, run1: Path) -> None:
     run1.with_name("kernel.version").unlink()
     assert cli("validate", "run1") == (

@@ -84,6 +84,7 @@ def test_blocks_are_true(
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)  # what is asked of this run, not of the page's
     shutil.copytree(ROOT / "examples", "examples", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "tests" / "data" / "traces", "tests/data/traces")
     current = ""
     for block in blocks(page):
         where = f"{page}:{block.line}"

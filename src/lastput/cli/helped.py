@@ -77,7 +77,8 @@ EXAMPLES = {
     ),
     "validate": (
         ("run1/a1.trace.txt", "one trace"),
-        ("run1", "all of a capture"),
+        ("run1 --html run1.html", "all of a capture, to look at"),
+        ("run1.tar.xz:a1", "one of an archive"),
         ("trace.dat --kernel 6.12", ""),
     ),
     "confirm": (

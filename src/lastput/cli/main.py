@@ -398,7 +398,7 @@ def _add_validate(commands: argparse._SubParsersAction[Parser]) -> None:
         "trace",
         metavar="TRACE",
         nargs="+",
-        help="a trace of ftrace (text, .gz, .xz, trace.dat), a folder of traces, or an archive of one",
+        help="a trace of ftrace (text, .gz, .xz, trace.dat), a folder or archive of them, ARCHIVE:NAME",
     )
     validate.add_argument(
         "--kernel", metavar="VERSION", help="6.1 or 6.12, where nothing beside the trace tells"

@@ -55,7 +55,8 @@ def file(path: Path) -> File:
 def files(path: Path) -> Iterator[File]:
     """The traces in a folder or an archive, at any depth, by name; or the file itself.
 
-    A `.dat` is left out where the text of the same recording lies beside it. Archives in a folder count.
+    ARCHIVE:NAME is one of an archive's, by its file's name without endings or by its path in there. A `.dat`
+    is left out where the text of the same recording lies beside it. Archives in a folder count.
     """
     if path.is_dir():
         names = sorted(str(found.relative_to(path)) for found in path.rglob("*") if found.is_file())
@@ -67,8 +68,24 @@ def files(path: Path) -> Iterator[File]:
                 yield File(str(whole), whole.name, _Directory(whole.parent))
     elif _PACKED.search(path.name):
         yield from _members(path)
+    elif ":" in str(path) and not path.exists():
+        yield from _member(path)
     else:
         yield file(path)
+
+
+def _member(path: Path) -> Iterator[File]:
+    archive, _, name = str(path).rpartition(":")
+    if not _PACKED.search(archive):
+        raise UsageError(f"{path}: no such file")
+    found = [
+        one
+        for one in _members(Path(archive))
+        if one.path == str(path) or ((match := _TRACE.fullmatch(one.name)) and match[1] == name)
+    ]
+    if not found:
+        raise UsageError(f"{path}: no trace of this name in the archive")
+    yield from found
 
 
 def _members(path: Path) -> Iterator[File]:
@@ -80,7 +97,8 @@ def _members(path: Path) -> Iterator[File]:
                 if part is not None:
                     content[member.name] = part.read()
     except (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error) as error:
-        raise UsageError(f"{path}: cannot be read as an archive: {error}") from None
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"{path}: cannot be read as an archive: {why}") from None
     for name in _traces(str(path), sorted(content)):
         inside = PurePosixPath(name)
         yield File(f"{path}:{name}", inside.name, _Archived(content, str(inside.parent)))
