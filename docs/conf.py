@@ -50,6 +50,7 @@ PAGES = {
         "models/arm64",
         "models/other-architectures",
         "models/users",
+        "models/seen",
     ],
 }
 """The side bar: headings, and the pages below each."""
