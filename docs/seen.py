@@ -106,6 +106,12 @@ def _short(file: str) -> str:
     return str(Path(file).relative_to(modelled.MODELS))
 
 
+def _models() -> set[str]:
+    """The files that the pages have sections for; what performs a trace's calls is in none."""
+    pages = [(modelled.PAGES / f"{part}.md").read_text() for part in PARTS]
+    return {_short(str(path)) for text in pages for path in modelled.modules(text)}
+
+
 _spans: dict[str, dict[int, str]] = {}
 
 
@@ -152,7 +158,7 @@ def data(sums: dict[str, Sum]) -> dict[str, Any]:
         for version, s in sums.items()
     }
     files: dict[str, dict[str, Any]] = {}
-    for file in sorted({file for s in sums.values() for file, _ in s.can}):
+    for file in sorted(_models() & {file for s in sums.values() for file, _ in s.can}):
         for name, node in definitions(file).items():
             found = {version: _letters(s, (file, name), node) for version, s in sums.items()}
             of = {version: letters for version, letters in found.items() if letters.strip(".")}
@@ -294,16 +300,20 @@ def _head(statement: ast.stmt) -> str:
 # -- the program ------------------------------------------------------------------------------
 
 
+def by_hand() -> str:
+    """What the page says before the tables."""
+    return PAGE.read_text().partition(MARK)[0] + MARK
+
+
 def main(arguments: list[str]) -> int:
     """See above; with --check, whether the page is up to date."""
     captures = [Path(a) for a in arguments if not a.startswith("--")]
-    before = PAGE.read_text().partition(MARK)[0] + MARK
     if captures:
-        print(page(before, data(collect(captures))), end="")
+        print(page(by_hand(), data(collect(captures))), end="")
         return 0
     if not arguments:
         RAW.write_text(dumped(data(collect(sorted(TRACES.glob("*.tar.xz"))))))
-    made = page(before, json.loads(RAW.read_text()))
+    made = page(by_hand(), json.loads(RAW.read_text()))
     if "--check" in arguments:
         if made == PAGE.read_text():
             return 0
