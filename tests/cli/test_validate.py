@@ -8,11 +8,16 @@ import pty
 import re
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lastput.ftrace.read import read
+from lastput.report.validation import report
+from lastput.validate.outcome import Accepted
+from lastput.validate.validation import validate
 from tests.cli import traces
 from tests.docs.test_json import PAGE
 from tests.docs.test_reference import named, rows
@@ -66,6 +71,18 @@ def test_a_trace_that_shows_nothing_of_kvm_is_vacuous(cli: Cli, run1: Path) -> N
     assert done.status == 3
     assert "vacuous" in done.out
     assert "accepted" not in done.out
+
+
+def test_a_trace_that_matched_only_the_end_of_a_task_is_vacuous(run1: Path) -> None:
+    made = validate(read(run1))
+    (tried,) = made.tried
+    assert isinstance(tried.outcome, Accepted)
+    assert made.word == "accepted"
+    few = tuple(one for one in tried.outcome.matched if one.seen.function in ("mmput", "exit_mmap"))
+    assert len(few) == 2
+    made.tried = [replace(tried, outcome=replace(tried.outcome, matched=few))]
+    assert made.word == "vacuous"
+    assert "this says nothing of the model." in " ".join(report(made).split())
 
 
 def test_lost_events_are_said_loudly(cli: Cli, run1: Path) -> None:
