@@ -3,7 +3,7 @@
     python docs/seen.py             validate the committed traces (about five minutes); seen.json, page
     python docs/seen.py --page      write the page from seen.json
     python docs/seen.py --check     say whether the page is what seen.json and the models make
-    python docs/seen.py CAPTURE...  print the page that these folders or archives make
+    python docs/seen.py CAPTURE...  print the tables that these folders or archives make
 
 seen.json has, for each function and version, a letter for each statement in the order of the source: `+` an
 accepted trace ran it, `-` none did, `.` it is not of that version, or a
@@ -25,7 +25,8 @@ from typing import Any
 import modelled
 from reached import reached
 
-from lastput.ftrace.read import recordings
+from lastput.ftrace.read import recording as read
+from lastput.ftrace.read import sources
 from lastput.lang import UsageError
 from lastput.validate.names import OTHERWISE
 from lastput.validate.sizes import sizes
@@ -68,20 +69,23 @@ class Sum:
 
 
 def collect(captures: Iterable[Path]) -> dict[str, Sum]:
-    """Validate every trace, and add up by version."""
+    """Validate every trace, and add up by version. What cannot be read or cast is told, and left out."""
     sums = {version: Sum() for version in VERSIONS}
     known: set[str] = set()
-    for recording in (r for capture in captures for r in recordings(capture)):
+    for source in (s for capture in captures for s in sources(capture)):
         try:
+            recording = read(source)
             made = validate(recording, Plan(seconds=SECONDS, most_steps=STEPS))
         except UsageError as error:
-            print(f"{recording.name}: {error}", file=sys.stderr)
+            print(error, file=sys.stderr)
             continue
         for tried in made.tried:
             _add(sums[tried.cast.stage.version], recording.name, tried, known)
         for version in {tried.cast.stage.version for tried in made.tried}:
             sums[version].traces += 1
         print(f"{recording.name}: {made.word}", file=sys.stderr)
+    if not any(found.traces for found in sums.values()):
+        raise UsageError("no trace of Linux " + " or ".join(VERSIONS) + " could be read")
     return sums
 
 
@@ -300,20 +304,16 @@ def _head(statement: ast.stmt) -> str:
 # -- the program ------------------------------------------------------------------------------
 
 
-def by_hand() -> str:
-    """What the page says before the tables."""
-    return PAGE.read_text().partition(MARK)[0] + MARK
-
-
 def main(arguments: list[str]) -> int:
     """See above; with --check, whether the page is up to date."""
     captures = [Path(a) for a in arguments if not a.startswith("--")]
     if captures:
-        print(page(by_hand(), data(collect(captures))), end="")
+        print(page("# Seen in these captures\n", data(collect(captures))), end="")
         return 0
     if not arguments:
         RAW.write_text(dumped(data(collect(sorted(TRACES.glob("*.tar.xz"))))))
-    made = page(by_hand(), json.loads(RAW.read_text()))
+    before = PAGE.read_text().partition(MARK)[0] + MARK
+    made = page(before, json.loads(RAW.read_text()))
     if "--check" in arguments:
         if made == PAGE.read_text():
             return 0
@@ -324,4 +324,8 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except UsageError as wrong:
+        print(wrong, file=sys.stderr)
+        sys.exit(2)

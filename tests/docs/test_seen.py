@@ -6,6 +6,7 @@ import ast
 import csv
 import importlib
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -163,6 +164,16 @@ def test_what_never_ran_is_named(letters: str, told: list[str]) -> None:
     node = _tree(text)[0]
     assert isinstance(node, ast.FunctionDef)
     assert seen._regions(node, letters) == told
+
+
+@pytest.mark.parametrize("content", ["", "not a line of ftrace"])
+def test_nothing_to_read_is_an_error(content: str, tmp_path: Path) -> None:
+    (tmp_path / "a.trace.txt").write_text(content)
+    run = [sys.executable, str(ROOT / "docs" / "seen.py"), str(tmp_path)]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no trace of Linux 6.1 or 6.12 could be read" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.long
