@@ -141,6 +141,13 @@ def test_what_is_wrong_is_said_in_a_line(cli: Cli, run1: Path, argv: list[str], 
     assert cli("validate", *argv) == (2, "", f"lastput: {said}\n")
 
 
+def test_two_vms_that_nothing_tells_apart_are_refused_in_a_line(cli: Cli, tmp_path: Path) -> None:
+    traces.unpack(tmp_path / "run1", "a1-func")
+    traces.twice(tmp_path / "run1" / "a1-func.trace.txt")
+    said = "2 VMs, and no probe tells them apart: record kprobes with arguments"
+    assert cli("validate", "run1") == (2, "", f"lastput: run1/a1-func.trace.txt: {said}\n")
+
+
 def test_one_trace_of_an_archive_is_named(cli: Cli) -> None:
     archive = shutil.copy(traces.ARCHIVE, "run1.tar.xz")
     assert cli("validate", f"{archive}:a7").out.startswith("a7: Linux 6.1, 40 events")

@@ -44,3 +44,11 @@ def with_a_hole(trace: Path) -> None:
     lines = trace.read_text().splitlines()
     middle = next(i for i, line in enumerate(lines) if " exit_mmap: " in line)
     trace.write_text("\n".join([*lines[:middle], "CPU:1 [LOST 12 EVENTS]", *lines[middle:], ""]))
+
+
+def twice(trace: Path) -> None:
+    """Have all of it happen again, 100 seconds later."""
+    lines = trace.read_text().splitlines()
+    later = [STAMP.sub(lambda found: f"{float(found[0]) + 100:.6f}", line, count=1) for line in lines]
+    again = [line for line in later if not line.startswith("#")]
+    trace.write_text("\n".join([*lines, *again, ""]))
