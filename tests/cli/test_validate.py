@@ -77,7 +77,7 @@ def test_a_trace_that_matched_only_the_end_of_a_task_is_vacuous(run1: Path) -> N
     made = validate(read(run1))
     (tried,) = made.tried
     assert isinstance(tried.outcome, Accepted)
-    assert made.word == "accepted"
+    assert tried.word == "accepted"
     few = tuple(one for one in tried.outcome.matched if one.seen.function in ("mmput", "exit_mmap"))
     assert len(few) == 2
     made.tried = [replace(tried, outcome=replace(tried.outcome, matched=few))]
