@@ -96,7 +96,6 @@ VALUES: Mapping[str, Mapping[str, Read]] = {
     "kvm_handle_guest_abort": {"seq": _seq, "inprog": _in_progress},
     "mmput": {"mm_users": _mm_users},
     "exit_mmap": {"mm_users": _mm_users},
-    "kvm_put_kvm": {"users": _users_count},
 }
 """By function and argument of the probe: where the model has it."""
 

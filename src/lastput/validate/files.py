@@ -139,8 +139,7 @@ class _Tables:
     def _fork(self, when: int, role: int, made: Made) -> None:
         child = made.call.args[0]
         if child not in self.number or not self.stage.roles[self.number[child]].forked:
-            made.call = Call("mmget")  # replaced below: no role is made
-            self.scripts[role].calls.remove(made)
+            self.scripts[role].calls.remove(made)  # a child that has to do with no VM
             return
         born = self.number[child]
         same = self.known[child].tgid == self.known[self.scripts[role].task.pid].tgid

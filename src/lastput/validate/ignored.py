@@ -92,7 +92,6 @@ REASONS: Mapping[str, str] = {
 }
 """Functions that are traced, and that the model leaves out on purpose."""
 
-BEFORE = "before the VM was made"
 ELSEWHERE = "another address space, or a task that has to do with no VM"
 OTHER_IOCTL = "an ioctl of /dev/kvm that makes no VM"
 RETURN = "the return from an entry that is ignored"

@@ -60,8 +60,7 @@ class Live(Scheduler):
         self.memory: Cells = Cells(program.memory)
         self.stacks = Stacks(program)
         self.executed = 0
-        """Steps that model code was run for; `repeated` counts operations that were run again."""
-        self.repeated = 0
+        """Steps that model code was run for."""
         self.numbers = Numbers()
         self._places: dict[tuple[Any, ...], Place] = {}
         self._runners: dict[int, Runner] = {}
@@ -267,7 +266,6 @@ class Live(Scheduler):
             _end(there)
         args, self._canned = _way_to(place)
         self._next, self.loops = 0, NO_LIMIT
-        self.repeated += len(self._canned)
         runner = self._new(place.thread, args)
         fault = self._switch(runner)
         arrived = fault is None and self._canned is None and runner.intent.operands == place.intent.operands

@@ -63,6 +63,8 @@ class Life:
     """Its creation is in the recording."""
     destroyed: bool = False
     """So is its end."""
+    after: bool = False
+    """Its address was that of a VM that the recording destroys before."""
     numbers: set[int] = field(default_factory=set)
     """Events that name it by an address."""
 
@@ -87,6 +89,7 @@ def lives(found: Sequence[Sight]) -> list[Life]:
         life = living.get(kvm)
         if life is None:
             life = living[kvm] = Life(kvm, first=sight.number)
+            life.after = any(earlier.kvm == kvm for earlier in made)
             made.append(life)
         _note(life, sight)
         if sight.name == DESTROYS:

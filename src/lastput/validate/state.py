@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+from lastput.simulate.pointer import CellPointer, Pointer
 from lastput.validate.cells import GONE, Change
 from lastput.validate.emit import Emission
 from lastput.validate.live import Live
@@ -188,7 +189,12 @@ def same(emission: Emission, event: Seen) -> bool:
 
 def plain(queue: Queue) -> tuple[object, ...]:
     """A queue as numbers and names."""
-    return tuple((e.function, e.at, tuple(map(hash, e.args)), hash(e.result)) for e in queue)
+    return tuple((e.function, e.at, tuple(map(_plain, e.args)), _plain(e.result)) for e in queue)
+
+
+def _plain(value: Any) -> object:
+    """A pointer as its address. Not its hash: -1 and -2 have one."""
+    return value._address if isinstance(value, (Pointer, CellPointer)) else value
 
 
 def _with(values: tuple[T, ...], place: int, value: T) -> tuple[T, ...]:

@@ -17,7 +17,8 @@ from lastput.validate.checks import checks
 from lastput.validate.emit import EmittingProgram
 from lastput.validate.follow import follow
 from lastput.validate.ignored import NOT_MODELLED, REASONS
-from lastput.validate.outcome import Accepted, Refused, Undecided
+from lastput.validate.lives import CREATES
+from lastput.validate.outcome import Accepted, Effort, Refused, Undecided
 from lastput.validate.script import Stage
 from lastput.validate.seen import Observable, Seen
 from lastput.validate.stage import build
@@ -35,7 +36,7 @@ DIED = "sig=11"
 """What signal_generate says of a task that dies of SIGSEGV. No experiment means to: emulation has it
 happen at times, and then no more of the capture is to be believed."""
 
-BEFORE = 3
+LINES_BEFORE = 3
 """Lines that are shown before the one that does not fit."""
 
 _GIVEN = re.compile(r"\b\w+=[^\s()]+")
@@ -100,7 +101,9 @@ class Validation:
         """The worst verdict of any VM; vacuous if there is none."""
         words = {tried.word for tried in self.tried}
         order: tuple[Word, ...] = ("refused", "undecided", "accepted")
-        return next((word for word in order if word in words), "vacuous")
+        worst: Word = next((word for word in order if word in words), "vacuous")
+        # What fits may be the rest of what would not have.
+        return "undecided" if worst == "accepted" and self.lost else worst
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ class Plan:
     most_steps: int = MOST_STEPS
     """Steps of the model for each VM; the same."""
     slack: int = 0
-    """Events of different CPUs whose time stamps are less than this apart, in ns, may be in either order."""
+    """Events of different CPUs whose time stamps are at most this apart, in ns, may be in either order."""
     kernel: str | None = None
     """Version of the kernel, for recordings beside which nothing tells it."""
 
@@ -131,7 +134,8 @@ def validate(recording: Recording, plan: Plan | None = None) -> Validation:
     made = Validation(recording.name, len(recording.events), recording.lost, recording.told_by)
     made.path = recording.path
     for cast in casts(recording):
-        made.tried.append(_try(recording, cast, plan))
+        dead = cast.life.after and not cast.life.created and (CREATES, "enter") in recording.observable
+        made.tried.append(_used_after(cast) if dead else _try(recording, cast, plan))
     made.seconds = time.perf_counter() - began
     return made
 
@@ -143,6 +147,12 @@ def _require_sound(recording: Recording) -> None:
                 f"{recording.path}:{event.line}: {event.args.get('comm', 'a task')} died of SIGSEGV "
                 f"(signal_generate: {DIED}): a capture that is not to be relied on; make it again"
             )
+
+
+def _used_after(cast: Cast) -> Tried:
+    """No VM was made at the address since one was destroyed there, which would have been recorded."""
+    why = f"{cast.life.name} is used after kvm_destroy_vm, and no VM was made there since"
+    return Tried(cast, (), Refused(0, why, (), 0, Effort(0, 0, 0.0)), cast.ignored)
 
 
 def _try(recording: Recording, cast: Cast, plan: Plan) -> Tried:
@@ -185,7 +195,7 @@ def _program(stage: Stage, observable: Observable) -> EmittingProgram:
 
 
 def _around(recording: Recording, seen: Sequence[Seen], position: int) -> tuple[str, ...]:
-    numbers = [s.number for s in seen[max(0, position - BEFORE) : position + 1]]
+    numbers = [s.number for s in seen[max(0, position - LINES_BEFORE) : position + 1]]
     return tuple(_line(recording.events[number]) for number in numbers)
 
 
