@@ -160,12 +160,28 @@ def _facts(life: Life, known: dict[int, Task], of_life: Sequence[Sight]) -> Fact
         vcpu_of=vcpu_of,
         creates=life.first if life.created else None,
         vcpus=vcpus,
+        unregistered=_unregistered(life, of_life),
     )
+
+
+def _unregistered(life: Life, of_life: Sequence[Sight]) -> int | None:
+    """Number of the event that ends the VM's callbacks: the return of mmu_notifier_unregister."""
+    begun: set[int] = set()
+    """Tasks that unregister this VM's notifier."""
+    for sight in of_life:
+        if sight.name != "mmu_notifier_unregister":
+            continue
+        if sight.kind == "enter" and (sight.number in life.numbers or life.kvm is None):
+            begun.add(sight.pid)
+        elif sight.kind == "return" and sight.pid in begun:
+            return sight.number
+    return None
 
 
 def _guest(life: Life, found: Sequence[Sight]) -> Guest:
     ranges: set[tuple[int, int]] = set()
     pairs: list[tuple[int, int, int, int]] = []
+    owners: list[tuple[int, int]] = []
     asked: dict[int, tuple[int, int]] = {}
     fault: dict[int, int] = {}
     """Of each task, the guest page of its last fault."""
@@ -177,6 +193,8 @@ def _guest(life: Life, found: Sequence[Sight]) -> Guest:
         kvm, start, end = sight.arg("kvm"), sight.arg("start"), sight.arg("end")
         if sight.kind == "enter" and sight.arg("mn") is not None and start is not None and end is not None:
             asked[sight.pid] = start, end
+            if sight.number in life.numbers:
+                owners.append((start, end))
         elif sight.kind == "enter" and sight.name in BY_KVM and kvm == life.kvm and start is not None:
             end = start + 1 if end is None else end
             ranges.add((start, end))
@@ -188,7 +206,7 @@ def _guest(life: Life, found: Sequence[Sight]) -> Guest:
             found_gfn = fault.get(sight.pid) if found_gfn is None else found_gfn
             if found_gfn is not None:
                 ranges.add((found_gfn, found_gfn + 1))
-    return guest(ranges, pairs)
+    return guest(ranges, pairs, owners)
 
 
 # -- the stage -------------------------------------------------------------------------------------------

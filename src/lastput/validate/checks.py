@@ -54,6 +54,10 @@ def _mmu_pgt(moment: Moment) -> int:
     return int(bool(moment.argument("mmu").pgt))
 
 
+def _own_pgt(moment: Moment) -> int:
+    return int(bool(moment.argument("pgt")))
+
+
 def _seq(moment: Moment) -> int:
     return int(_kvm(moment).mmu_invalidate_seq)
 
@@ -85,6 +89,7 @@ VALUES: Mapping[str, Mapping[str, Read]] = {
     "kvm_mmu_notifier_release": {"kvm_users": _users_count},
     "kvm_arch_flush_shadow_all": {"pgt": _pgt, "users": _users_count, "inprog": _in_progress},
     "kvm_free_stage2_pgd": {"pgt": _mmu_pgt},
+    "kvm_pgtable_stage2_destroy": {"pgt": _own_pgt},
     "kvm_age_gfn": {"pgt": _pgt},
     "kvm_test_age_gfn": {"pgt": _pgt},
     "kvm_set_spte_gfn": {"pgt": _pgt},
@@ -127,20 +132,32 @@ OWNER_RANGES = (
     "kvm_mmu_notifier_clear_flush_young",
     "kvm_mmu_notifier_clear_young",
 )
+GUEST_PAGES = {"__gfn_to_pfn_memslot": "gfn", "kvm_set_spte_gfn": "start"}
+"""Functions that are about one guest page, and what the probe calls it."""
+OWNER_PAGES = {"kvm_mmu_notifier_test_young": "addr"}
+"""The same for an address of the owner."""
 
 
 def _ranges(sight: Sight, guest: Guest) -> Iterator[tuple[str, Read, int]]:
     start, end = sight.arg("start"), sight.arg("end")
-    if start is None or end is None:
-        return
-    if sight.name in GUEST_RANGES:
+    known = guest.distance is not None
+    if sight.name in GUEST_RANGES and start is not None and end is not None:
         first, last = guest.range(start, end)
         yield "start", functools.partial(_guest_page, "start"), first
         yield "end", functools.partial(_guest_page, "end"), last
-    elif sight.name in OWNER_RANGES and guest.distance is not None:
+    elif sight.name in OWNER_RANGES and known and start is not None and end is not None:
         first, last = guest.owner_range(start, end)
         yield "start", functools.partial(_owner_page, "start", guest.pages), first
         yield "end", functools.partial(_owner_page, "end", guest.pages), last
+    elif sight.name in GUEST_PAGES:
+        gfn = sight.arg(GUEST_PAGES[sight.name])
+        if gfn is not None:
+            yield "page", functools.partial(_guest_page, "gfn"), guest.page(gfn)
+    elif sight.name in OWNER_PAGES and known:
+        address = sight.arg(OWNER_PAGES[sight.name])
+        if address is not None:
+            page = guest.owner_range(address, address + 1)[0]
+            yield "page", functools.partial(_owner_page, "address", guest.pages), page
 
 
 def _guest_page(name: str, moment: Moment) -> int:

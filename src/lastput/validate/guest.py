@@ -51,13 +51,27 @@ class Guest:
         return self.range(start // PAGE - self.distance, -(-end // PAGE) - self.distance)
 
 
-def guest(ranges: Iterable[tuple[int, int]], pairs: Iterable[tuple[int, int, int, int]]) -> Guest:
-    """From guest ranges (first, end) that the recording names, and from pairs of an owner's range in bytes
-    with the guest's range that it led to."""
+def guest(
+    ranges: Iterable[tuple[int, int]],
+    pairs: Iterable[tuple[int, int, int, int]],
+    owners: Iterable[tuple[int, int]] = (),
+) -> Guest:
+    """From guest ranges (first, end) that the recording names, from pairs of an owner's range in bytes with
+    the guest's range that it led to, and from all ranges of the owner, in bytes.
+
+    The owner's ranges tell pages apart, too, but make no memory of what no guest range names.
+    """
     votes: Counter[int] = Counter()
     for start, end, first, last in pairs:
         # A range may be cut where the slot begins or ends: only equal lengths tell.
         if -(-end // PAGE) - start // PAGE == last - first:
             votes[start // PAGE - first] += 1
-    edges = sorted({edge for pair in ranges for edge in pair})
-    return Guest(tuple(edges), votes.most_common(1)[0][0] if votes else None)
+    edges = {edge for pair in ranges for edge in pair}
+    if not votes:
+        return Guest(tuple(sorted(edges)))
+    distance = votes.most_common(1)[0][0]
+    first, last = min(edges), max(edges)
+    for start, end in owners:
+        asked = start // PAGE - distance, -(-end // PAGE) - distance
+        edges.update(edge for edge in asked if first < edge < last)
+    return Guest(tuple(sorted(edges)), distance)

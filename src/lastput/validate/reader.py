@@ -28,6 +28,9 @@ RANGES = ("kvm_mmu_notifier_invalidate_range_start", "kvm_unmap_hva_range")
 CHANGES = ("__mmu_notifier_change_pte", "kvm_set_spte_hva", "kvm_mmu_notifier_change_pte")
 """What shows that an entry was replaced by another one (before Linux 6.10)."""
 
+CALLBACK = "kvm_mmu_notifier_"
+"""How the names of functions begin that KVM's notifier is called with."""
+
 RUNS_ON = ("kvm_handle_guest_abort", "kvm_vcpu_ioctl", "kvm_entry", "sys_exit_ioctl", EXIT)
 
 
@@ -91,7 +94,15 @@ class Reader:
             self.script.ignore(sight, RETURN)
 
     def _left_out(self, sight: Sight) -> None:
-        self.script.ignore(sight, REASONS[sight.name])
+        if self._comes_too_late(sight):
+            self._see(sight)
+        else:
+            self.script.ignore(sight, REASONS[sight.name])
+
+    def _comes_too_late(self, sight: Sight) -> bool:
+        """A callback of a notifier that is unregistered: no reason explains that it is called at all."""
+        gone = self.facts.unregistered
+        return gone is not None and sight.number > gone and sight.name.startswith(CALLBACK)
 
     def _tracepoint(self, sight: Sight) -> None:
         self.script.ignore(sight, TRACEPOINT)

@@ -72,3 +72,5 @@ class Facts:
     creates: int | None
     """Number of the event that registers the VM's notifier; None if the VM was there before."""
     vcpus: int
+    unregistered: int | None = None
+    """Number of the event with which the VM's notifier is unregistered; None if there is none."""

@@ -163,16 +163,18 @@ def _try(recording: Recording, cast: Cast, plan: Plan) -> Tried:
     seen = []
     for role, sight in cast.seen:
         at: Literal["enter", "return"] = "enter" if sight.kind == "enter" else "return"
-        if (sight.name, at) in observable:
+        if (sight.name, at) in observable or sight.name in REASONS:
             found = checks(sight, cast.guest)
             seen.append(Seen(sight.number, sight.time, sight.cpu, role, sight.name, at, found))
         else:
             names = ignored.setdefault(NOT_MODELLED, {})
             names[sight.name] = names.get(sight.name, 0) + sight.events
+    # What is left out must be seen only where it cannot have happened (Reader): the model never shows it.
+    late = {(event.function, event.at) for event in seen if event.function in REASONS}
     outcome = follow(
         program.world,
         seen,
-        observable,
+        observable | late,
         most_steps=plan.most_steps,
         seconds=plan.seconds,
         slack=plan.slack,
