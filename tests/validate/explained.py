@@ -8,7 +8,7 @@ and that no rule is about is a hole in what `validate` compares.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from lastput.validate.seen import Seen
 from lastput.validate.validation import Tried, Validation
@@ -138,5 +138,5 @@ def _by_thread(validation: Validation) -> dict[int, list[Row]]:
     return found
 
 
-def _began(tried: Tried) -> tuple[dict[int, bool], int]:
+def _began(tried: Tried) -> tuple[Mapping[int, bool], int]:
     return tried.cast.stage.mapped, tried.cast.stage.seq
