@@ -106,6 +106,17 @@ def other_call(before: Validation, mutant: Mutant, after: Validation) -> bool:
     )
 
 
+def no_call(before: Validation, mutant: Mutant, after: Validation) -> bool:
+    """the event was all that was recorded of a call, and the task can do without that call"""
+    was, came = Counter(_rows(before)), Counter(_rows(after))
+    return (
+        mutant.kind == "drop"
+        and not came - was
+        and (was - came).total() == 1
+        and _calls(before) == _calls(after) + 1
+    )
+
+
 RULES: tuple[Callable[[Validation, Mutant, Validation], bool], ...] = (
     ignored,
     beside_ignored,
@@ -114,6 +125,7 @@ RULES: tuple[Callable[[Validation, Mutant, Validation], bool], ...] = (
     beginning,
     other_order,
     other_call,
+    no_call,
 )
 
 
@@ -140,3 +152,7 @@ def _by_thread(validation: Validation) -> dict[int, list[Row]]:
 
 def _began(tried: Tried) -> tuple[Mapping[int, bool], int]:
     return tried.cast.stage.mapped, tried.cast.stage.seq
+
+
+def _calls(validation: Validation) -> int:
+    return sum(len(script.calls) for tried in validation.tried for script in tried.cast.scripts)
