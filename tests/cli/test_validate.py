@@ -65,7 +65,8 @@ def test_a_refused_trace_tells_where_and_what_the_model_would_have_done(cli: Cli
 
 
 def test_a_trace_that_shows_nothing_of_kvm_is_vacuous(cli: Cli, run1: Path) -> None:
-    few = [line for line in run1.read_text().splitlines() if line.startswith("#") or " mmput: " in line]
+    lines = run1.read_text().splitlines()
+    few = [line for line in lines if line.startswith("# tracer") or " mmput: " in line]
     run1.write_text("\n".join([*few, ""]))
     done = cli("validate", "run1")
     assert done.status == 3
@@ -166,7 +167,7 @@ def test_a_trace_of_an_unknown_kernel_needs_to_be_told(cli: Cli, run1: Path) -> 
     assert cli("validate", "run1") == (
         2,
         "",
-        "lastput: run1/a7.trace.txt: no model of Linux ?: use --kernel 6.1 or 6.12\n",
+        "lastput: run1/a7.trace.txt: nothing beside it tells the kernel: use --kernel 6.1 or 6.12\n",
     )
     assert cli("validate", "run1", "--kernel", "6.1").status == 0
 

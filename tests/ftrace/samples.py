@@ -10,7 +10,7 @@ from lastput.ftrace.recording import Recording
 HEADER = """\
 # tracer: function
 #
-# entries-in-buffer/entries-written: 2/2   #P:2
+# entries-in-buffer/entries-written: 1/1   #P:2
 #
 #                                          _-----=> irqs-off/BH-disabled
 #                                         / _----=> need-resched

@@ -47,7 +47,7 @@ def test_every_column_of_a_line(tmp_path: Path) -> None:
     )
     assert event.task == "owner-187"
     assert (recording.tracer, recording.lost, recording.truncated) == ("function", 0, 0)
-    assert (recording.entries_in_buffer, recording.entries_written) == (2, 2)
+    assert (recording.entries_in_buffer, recording.entries_written) == (1, 1)
     assert recording.name == "b2"
 
 
@@ -215,7 +215,8 @@ def test_a_marker_of_several_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "lost"),
     [
-        ("# entries-in-buffer/entries-written: 56048/88378   #P:2\n", 32330),
+        ("# entries-in-buffer/entries-written: 0/32330   #P:2\n", 32330),
+            ("# entries-in-buffer/entries-written: 7/7   #P:2\n", 7),
         ("CPU:1 [LOST 12 EVENTS]\n", 12),
         ("CPU:0 [LOST EVENTS]\nCPU:12 [34 EVENTS DROPPED]\n", 35),
         ("##### CPU 1 buffer started ####\n# a comment\n\ncpus=2\n", 0),

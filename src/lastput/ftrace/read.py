@@ -11,7 +11,7 @@ from lastput.ftrace.files import File, file, files
 from lastput.ftrace.observable import DEFINED, observable
 from lastput.ftrace.probes import definitions
 from lastput.ftrace.recording import Recording
-from lastput.ftrace.text import parse
+from lastput.ftrace.text import Text, parse
 from lastput.lang.errors import UsageError
 
 # A Debian package's name, the kernel's first line, uname -r in a log; the file kernel.version may also hold
@@ -57,7 +57,7 @@ def recording(source: File) -> Recording:
         path=source.path,
         tracer=text.tracer,
         events=text.events,
-        lost=text.lost or (report.lost if report else 0),
+        lost=(text.lost or (report.lost if report else 0)) + _missing(text),
         truncated=text.truncated,
         entries_in_buffer=text.entries_in_buffer,
         entries_written=text.entries_written,
@@ -66,6 +66,14 @@ def recording(source: File) -> Recording:
         partial=could.partial,
         told_by=could.told_by,
     )
+
+
+def _missing(text: Text) -> int:
+    """Events that the header counts and that are not in the file, which was cut. A stack trace is one there."""
+    if text.entries_in_buffer is None:
+        return text.truncated
+    there = len(text.events) + sum(bool(event.stack) for event in text.events)
+    return max(text.entries_in_buffer - there, 0)
 
 
 def _kernel(source: File) -> str | None:

@@ -52,7 +52,9 @@ def version(recording: Recording) -> str:
     for known in ("6.12", "6.1"):
         if kernel == known or kernel.startswith((f"{known}.", f"{known}-")):
             return known
-    raise UsageError(f"{recording.path}: no model of Linux {kernel or '?'}: use --kernel 6.1 or 6.12")
+    if not kernel:
+        raise UsageError(f"{recording.path}: nothing beside it tells the kernel: use --kernel 6.1 or 6.12")
+    raise UsageError(f"{recording.path}: no model of Linux {kernel}: there are those of 6.1 and 6.12")
 
 
 def _cast(
@@ -233,7 +235,7 @@ def _stage(
         table = None if forked else tables.setdefault(KTHREADD if kthread else task.tgid, len(tables))
         stage.roles.append(
             Role(
-                task.name,
+                "".join(letter if letter.isprintable() else "?" for letter in task.name),
                 mm=pid in facts.owner and not forked,
                 table=table,
                 running=script.inside,

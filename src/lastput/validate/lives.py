@@ -142,7 +142,8 @@ def _creations(found: Sequence[Sight], made: list[Life]) -> None:
     """Give each creation to the life that begins next; without addresses it is all that is known of one."""
     begins = [_beginning(found, s) for s in found if s.kind == "enter" and s.name == CREATES]
     if not made:
-        made.extend(Life(first=s.number, created=True) for s in begins)
+        ended = any(s.kind == "enter" and s.name == DESTROYS for s in found)
+        made.extend(Life(first=s.number, created=True, destroyed=ended) for s in begins)
         return
     for life in made:
         earlier = [s for s in begins if s.number < life.first]

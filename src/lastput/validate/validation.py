@@ -12,7 +12,7 @@ from typing import Literal
 from lastput.ftrace.event import Event
 from lastput.ftrace.recording import Point, Recording
 from lastput.lang.errors import UsageError
-from lastput.validate.cast import Cast, casts
+from lastput.validate.cast import Cast, casts, version
 from lastput.validate.checks import checks
 from lastput.validate.emit import EmittingProgram
 from lastput.validate.follow import follow
@@ -131,6 +131,8 @@ def validate(recording: Recording, plan: Plan | None = None) -> Validation:
     plan = plan or Plan()
     if plan.kernel is not None and recording.kernel is None:
         recording = replace(recording, kernel=plan.kernel)
+    elif plan.kernel is not None and version(recording) != plan.kernel:
+        raise UsageError(f"{recording.path}: --kernel {plan.kernel}, but it is of Linux {recording.kernel}")
     made = Validation(recording.name, len(recording.events), recording.lost, recording.told_by)
     made.path = recording.path
     for cast in casts(recording):
