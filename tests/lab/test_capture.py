@@ -277,7 +277,7 @@ def test_ctrl_c_leaves_nothing_behind(lab: Lab) -> None:
     lab.says(BEGIN + performed("a1"), linger=60)
     process = start(lab)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == exits.INTERRUPTED
     assert err.endswith("lastput: interrupted\n")
     assert gone(lab)
@@ -288,7 +288,7 @@ def test_qemu_ends_with_a_command_that_is_killed(lab: Lab) -> None:
     lab.says(BEGIN, linger=60)
     process = start(lab)
     process.kill()
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert gone(lab)
 
 
