@@ -24,6 +24,7 @@ PAGES = {
         "how-to/use-many-cores",
         "how-to/use-in-ci",
         "how-to/send-a-race",
+        "how-to/capture-and-validate",
     ],
     "Races": ["gallery", "arguments"],
     "Explanation": [
