@@ -69,7 +69,7 @@ def recording(source: File) -> Recording:
 
 
 def _missing(text: Text) -> int:
-    """Events that the header counts and that are not in the file, which was cut. A stack trace is one there."""
+    """Events that the header counts and the file, which was cut, has not. A stack trace counts as one."""
     if text.entries_in_buffer is None:
         return text.truncated
     there = len(text.events) + sum(bool(event.stack) for event in text.events)
