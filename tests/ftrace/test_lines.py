@@ -216,7 +216,7 @@ def test_a_marker_of_several_lines(tmp_path: Path) -> None:
     ("text", "lost"),
     [
         ("# entries-in-buffer/entries-written: 0/32330   #P:2\n", 32330),
-            ("# entries-in-buffer/entries-written: 7/7   #P:2\n", 7),
+        ("# entries-in-buffer/entries-written: 7/7   #P:2\n", 7),
         ("CPU:1 [LOST 12 EVENTS]\n", 12),
         ("CPU:0 [LOST EVENTS]\nCPU:12 [34 EVENTS DROPPED]\n", 35),
         ("##### CPU 1 buffer started ####\n# a comment\n\ncpus=2\n", 0),
