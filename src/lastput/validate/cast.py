@@ -10,7 +10,7 @@ from lastput.lang.errors import UsageError
 from lastput.validate.beginning import first_told
 from lastput.validate.files import share
 from lastput.validate.guest import Guest, guest
-from lastput.validate.ignored import ELSEWHERE
+from lastput.validate.ignored import ELSEWHERE, Counts, count
 from lastput.validate.lives import BY_KVM, Life, lives
 from lastput.validate.reading import read as read_script
 from lastput.validate.script import Call, Role, Stage
@@ -30,7 +30,7 @@ class Cast:
     """Of each role, what its task was seen to do."""
     seen: list[tuple[int, Sight]]
     """What must occur in the model, in the order of the recording: number of the role, and the sight."""
-    ignored: dict[str, dict[str, int]] = field(default_factory=dict)
+    ignored: Counts = field(default_factory=dict)
     """Events that the model need not explain: how many, by reason and name."""
 
 
@@ -62,9 +62,8 @@ def _cast(
 ) -> Cast:
     of_life = _of_life(life, made, found)
     facts = _facts(life, known, of_life)
-    begin = _begin(life, facts, known)
     read = {
-        pid: read_script(known[pid], list(_mine(own, life, begin, len(made) == 1)), facts)
+        pid: read_script(known[pid], list(_mine(own, life, facts.begin, len(made) == 1)), facts)
         for pid, own in of_tasks(of_life).items()
     }
     stage, scripts = _stage(life, facts, read, known)
@@ -98,11 +97,11 @@ def _of_life(life: Life, made: Sequence[Life], found: Sequence[Sight]) -> list[S
     return [s for s in found if begin < s.number <= end]
 
 
-def _begin(life: Life, facts: Facts, known: dict[int, Task]) -> int:
+def _begin(life: Life, owner: set[int], known: dict[int, Task]) -> int:
     """Number of the event with which the life begins: the VM's creation, or else its owner's."""
-    if facts.creates is not None:
-        return facts.creates
-    forked = [known[pid].forked for pid in facts.owner]
+    if life.created:
+        return life.first
+    forked = [known[pid].forked for pid in owner]
     numbers = [n for n in forked if n is not None and n < life.first]
     return min(numbers, default=-1)
 
@@ -162,6 +161,7 @@ def _facts(life: Life, known: dict[int, Task], of_life: Sequence[Sight]) -> Fact
         vcpu_of=vcpu_of,
         creates=life.first if life.created else None,
         vcpus=vcpus,
+        begin=_begin(life, members, known),
         unregistered=_unregistered(life, of_life),
     )
 
@@ -225,11 +225,10 @@ def _stage(
         stage.mapped, stage.seq = first_told(scripts, facts.guest)
         # No event tells a page that is there from one that the first access makes; a copy tells that it is.
         stage.present = frozenset(range(stage.pages))
-    begin = _begin(life, facts, known)
     tables: dict[int | None, int] = {}
     for pid, script in zip(part, scripts, strict=True):
         task = known[pid]
-        forked = task.forked is not None and task.forked > begin and task.parent in number
+        forked = task.forked is not None and task.forked > facts.begin and task.parent in number
         kthread = of_kernel(task)
         # Kernel threads share one table, the first task's, in which nothing of KVM is.
         table = None if forked else tables.setdefault(KTHREADD if kthread else task.tgid, len(tables))
@@ -252,7 +251,6 @@ def _stage(
 def _taking_part(life: Life, facts: Facts, read: dict[int, Script], known: dict[int, Task]) -> list[int]:
     """pids of the tasks that have to do with the VM: its owner's, those that called something of it, and whom
     these forked while it lived."""
-    begin = _begin(life, facts, known)
     end = life.last if life.destroyed else 1 << 62
     acts = {
         pid for pid, script in read.items() if any(m.call.name not in ("exit", "fork") for m in script.calls)
@@ -267,7 +265,7 @@ def _taking_part(life: Life, facts: Facts, read: dict[int, Script], known: dict[
             if task.parent in part
             and task.pid not in part
             and task.forked is not None
-            and begin < task.forked < end
+            and facts.begin < task.forked < end
         }
         if not born:
             break
@@ -278,14 +276,9 @@ def _taking_part(life: Life, facts: Facts, read: dict[int, Script], known: dict[
 def _count_ignored(cast: Cast, read: dict[int, Script], scripts: Sequence[Script]) -> None:
     taking = {script.task.pid for script in scripts}
     for pid, script in read.items():
-        for reason, names in script.ignored.items():
-            for name, count in names.items():
-                _add(cast.ignored, reason, name, count)
         if pid not in taking:
             for sight in script.seen:
-                _add(cast.ignored, ELSEWHERE, sight.name, sight.events)
-
-
-def _add(counts: dict[str, dict[str, int]], reason: str, name: str, count: int) -> None:
-    names = counts.setdefault(reason, {})
-    names[name] = names.get(name, 0) + count
+                script.ignore(sight, ELSEWHERE)
+        for reason, names in script.ignored.items():
+            for name, number in names.items():
+                count(cast.ignored, reason, name, number)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from lastput.simulate.fault import Fault
 from lastput.validate.outcome import Disagreement, Schedule, Spot, Standing
 from lastput.validate.record import Place
-from lastput.validate.seen import At, Seen
+from lastput.validate.seen import VERB, At, Seen
 from lastput.validate.state import State, Walker, same
 
 AHEAD = 300
 """How many steps of a thread alone are looked at for what it would come to next."""
-
-VERB: dict[At, str] = {"enter": "enters", "return": "returns from"}
 
 
 def spot(walker: Walker, state: State, schedule: Schedule, fault: Fault | None) -> Spot:

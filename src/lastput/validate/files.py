@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from lastput.validate.script import Call, Stage
 from lastput.validate.tasks import Task
-from lastput.validate.told import Facts, Made, Script
+from lastput.validate.told import RELEASED, Facts, Made, Script
 
 USES = {"vm_ioctl": "vm", "set_memory": "vm", "create_vcpu": "vm", "vcpu_ioctl": "vcpu", "run": "vcpu"}
 """Calls, and the kind of file that they need."""
@@ -21,12 +21,7 @@ UNSEEN = ("send", "receive")
 """Calls that are put in front of another one, in the order in which they are found."""
 
 VM_FILE = 0
-RELEASE = {
-    "vcpu": "kvm_vcpu_release",
-    "vm stats": "kvm_vm_stats_release",
-    "vcpu stats": "kvm_vcpu_stats_release",
-    "debugfs": "kvm_debugfs_release",
-}
+RELEASE = {of: function for function, of in RELEASED.items()}
 
 
 @dataclass
@@ -182,6 +177,8 @@ class _Tables:
 
     def _kind(self, file: int) -> str:
         """What a file is of, in the words of `Made.file`."""
+        if file == VM_FILE:
+            return "vm"
         if file <= self.stage.vcpus:
             return "vcpu"
         of = self.of[file]
@@ -236,11 +233,11 @@ class _Tables:
             return
         released = {sight.name for sight in self.scripts[role].seen if sight.number > when}
         for file in list(table.files):
-            kind = "kvm_vm_release" if file == VM_FILE else RELEASE[self._kind(file)]
+            kind = self._kind(file)
             del table.files[file]
-            if kind in released:
+            if RELEASE[kind] in released:
                 self._given_up(when, role, file)
-                if kind == "kvm_vcpu_release":
+                if kind == "vcpu":
                     self.maps[role].discard(file - 1)
                     self._unmapped(when, file)
                 self.released.add(file)

@@ -10,9 +10,7 @@ MAPPING = "changes the owner's memory where the model has one step for a range"
 WALK = "an entry of a walk over stage 2, which the model's function has inside"
 FLUSH = "flushes TLBs, which the model has not"
 TASK = "the end of a task, in parts that touch neither memory nor files of KVM"
-MACHINE = "a part of the VM that the model leaves out: interrupts, debugfs, virtualization of the CPU"
 FINDING = "how the caller of a notifier came to the page; the model begins at the reverse map or the walk"
-REPLAY = "a permission fault: stage 2 of this model has no right to write"
 
 REASONS: Mapping[str, str] = {
     "__synchronize_srcu": SRCU,
@@ -98,3 +96,13 @@ RETURN = "the return from an entry that is ignored"
 NOT_MODELLED = "the model has no such function"
 TRACEPOINT = "a tracepoint or marker: used to find out what the tasks called"
 INSIDE = "a probe inside of a function"
+
+
+Counts = dict[str, dict[str, int]]
+"""How many events were ignored, by reason and name."""
+
+
+def count(counts: Counts, reason: str, name: str, number: int) -> None:
+    """Count events that the model need not explain."""
+    names = counts.setdefault(reason, {})
+    names[name] = names.get(name, 0) + number

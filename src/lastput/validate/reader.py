@@ -51,6 +51,8 @@ class Reader:
         """It has an address space; kernel threads have none."""
         self.left = False
         """It has another address space than its VM's by now."""
+        self.gave_back = False
+        """It has stopped being a user of the VM owner's address space, which is not its own."""
         self.tore_down = False
         """It was the last user of the VM owner's address space."""
         self.entered: dict[str, list[bool]] = {}

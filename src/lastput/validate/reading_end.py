@@ -7,15 +7,7 @@ from lastput.validate.reader import Reader
 from lastput.validate.script import Call
 from lastput.validate.sights import Sight
 from lastput.validate.tasks import EXEC, EXIT, next_of
-
-RELEASED = {
-    "kvm_vm_release": "vm",
-    "kvm_vcpu_release": "vcpu",
-    "kvm_vm_stats_release": "vm stats",
-    "kvm_vcpu_stats_release": "vcpu stats",
-    "kvm_debugfs_release": "debugfs",
-}
-"""What a file is of, by the function that releases it."""
+from lastput.validate.told import RELEASED
 
 UNMAPS = ("unmap_region", "vms_clear_ptes")
 """Callers of unmap_vmas and free_pgtables for a part of an address space."""
@@ -48,7 +40,7 @@ class Ends(Reader):
         elif mine:
             self._call(sight, "mmget")
             self._call(sight, "mmput")
-            self.script.gives_back.append(sight.number)
+            self.gave_back = True
             self._see(sight)
         else:
             self.script.ignore(sight, ELSEWHERE)
@@ -61,7 +53,7 @@ class Ends(Reader):
         elif sight.arg("mm") is not None and sight.arg("mm") == self.facts.mm:
             self.tore_down = self.tore_down or sight.name == "exit_mmap"
             self._see(sight)
-        elif self.script.gives_back and sight.arg("mm") is None:
+        elif self.gave_back and sight.arg("mm") is None:
             self._see(sight)
         else:
             self.script.ignore(sight, ELSEWHERE)

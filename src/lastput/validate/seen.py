@@ -9,6 +9,9 @@ from typing import Any, Literal
 At = Literal["enter", "return"]
 """Which end of a function an event is."""
 
+VERB: dict[At, str] = {"enter": "enters", "return": "returns from"}
+"""What a task does there, in words."""
+
 Observable = frozenset[tuple[str, At]]
 """What a tracer records: the kernel's name of a function, and which of its ends."""
 

@@ -5,12 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lastput.validate.guest import Guest
+from lastput.validate.ignored import Counts, count
 from lastput.validate.script import Call
 from lastput.validate.sights import Sight
 from lastput.validate.tasks import Task
 
 STATUS, TRANSLATION, ACCESS = 0x3C, 0x04, 0x08
 """What bits 2 to 5 of a fault's status mean (Arm ARM, ESR_EL2.ISS.DFSC)."""
+
+
+RELEASED = {
+    "kvm_vm_release": "vm",
+    "kvm_vcpu_release": "vcpu",
+    "kvm_vm_stats_release": "vm stats",
+    "kvm_vcpu_stats_release": "vcpu stats",
+    "kvm_debugfs_release": "debugfs",
+}
+"""What a file is of, by the function that releases it."""
 
 
 @dataclass
@@ -42,21 +53,16 @@ class Script:
     task: Task
     calls: list[Made] = field(default_factory=list)
     seen: list[Sight] = field(default_factory=list)
-    ignored: dict[str, dict[str, int]] = field(default_factory=dict)
-    """Events by reason and name: how many."""
-    vcpus: dict[int, int] = field(default_factory=dict)
+    ignored: Counts = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     inside: int | None = None
     """The vcpu that it is inside KVM_RUN of when the recording begins."""
     exits: int | None = None
     """Number of the event with which its end begins."""
-    gives_back: list[int] = field(default_factory=list)
 
     def ignore(self, sight: Sight, reason: str) -> None:
         """Count a sight that the model need not explain."""
-        name = sight.name or sight.kind
-        names = self.ignored.setdefault(reason, {})
-        names[name] = names.get(name, 0) + sight.events
+        count(self.ignored, reason, sight.name or sight.kind, sight.events)
 
 
 @dataclass
@@ -72,5 +78,7 @@ class Facts:
     creates: int | None
     """Number of the event that registers the VM's notifier; None if the VM was there before."""
     vcpus: int
+    begin: int
+    """Number of the event with which the life begins; -1 if that was before the recording."""
     unregistered: int | None = None
     """Number of the event with which the VM's notifier is unregistered; None if there is none."""

@@ -16,11 +16,11 @@ from lastput.validate.cast import Cast, casts, version
 from lastput.validate.checks import checks
 from lastput.validate.emit import EmittingProgram
 from lastput.validate.follow import follow
-from lastput.validate.ignored import NOT_MODELLED, REASONS
+from lastput.validate.ignored import NOT_MODELLED, REASONS, Counts, count
 from lastput.validate.lives import CREATES
 from lastput.validate.outcome import Accepted, Effort, Refused, Undecided
 from lastput.validate.script import Stage
-from lastput.validate.seen import Observable, Seen
+from lastput.validate.seen import VERB, Observable, Seen
 from lastput.validate.stage import build
 from lastput.validate.vocabulary import VOCABULARY
 
@@ -52,7 +52,7 @@ class Tried:
     cast: Cast
     seen: tuple[Seen, ...]
     outcome: Accepted | Refused | Undecided
-    ignored: dict[str, dict[str, int]]
+    ignored: Counts
     """Events that the model need not explain: how many, by reason and function."""
     around: tuple[str, ...] = ()
     """Of a recording that was not accepted: the last lines that fit, and the first that does not."""
@@ -169,8 +169,7 @@ def _try(recording: Recording, cast: Cast, plan: Plan) -> Tried:
             found = checks(sight, cast.guest)
             seen.append(Seen(sight.number, sight.time, sight.cpu, role, sight.name, at, found))
         else:
-            names = ignored.setdefault(NOT_MODELLED, {})
-            names[sight.name] = names.get(sight.name, 0) + sight.events
+            count(ignored, NOT_MODELLED, sight.name, sight.events)
     # What is left out must be seen only where it cannot have happened (Reader): the model never shows it.
     late = {(event.function, event.at) for event in seen if event.function in REASONS}
     outcome = follow(
@@ -205,7 +204,7 @@ def _around(recording: Recording, seen: Sequence[Seen], position: int) -> tuple[
 
 def _line(event: Event) -> str:
     """Where in the file, when, who, what, and the arguments as printed: what tells one line from another."""
-    verb = "returns from" if event.kind == "return" else "enters"
+    verb = VERB["return" if event.kind == "return" else "enter"]
     given = " ".join(_GIVEN.findall(event.text))
     what = f"line {event.line:,}: {event.time / 1e9:.6f} {event.task} {verb} {event.name}"
     return f"{what}, {given}" if given else what
