@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from lastput.report.exercised import counted, exercised, ranges
 from lastput.report.layout import plural, seconds_text, wrapped
 from lastput.simulate.fault import Frame
-from lastput.validate.outcome import Accepted, Refused, Spot, Standing, Undecided
+from lastput.validate.outcome import Accepted, Disagreement, Refused, Spot, Standing, Undecided
 from lastput.validate.script import Call
 from lastput.validate.seen import Seen
 from lastput.validate.validation import Tried, Validation
@@ -50,19 +50,26 @@ def lost(number: int) -> str:
 
 
 def _life(tried: Tried, full: bool) -> Iterator[str]:
-    stage, life = tried.cast.stage, tried.cast.life
-    since = "made" if life.created else "there before"
-    until = "destroyed" if life.destroyed else "there at the end"
+    roles = tried.cast.stage.roles
     yield from wrapped(
-        f"{life.name}: {since}, {until}; {plural(stage.vcpus, 'vcpu')}, memory of "
-        f"{plural(stage.pages, 'page')} in the model, {plural(len(stage.roles), 'task')}:",
-        hanging="  ",
+        f"{tried.cast.life.name}: {life_text(tried)}, {plural(len(roles), 'task')}:", hanging="  "
     )
-    for role in stage.roles:
+    for role in roles:
         yield from wrapped(f"{role.name}  {calls(role.calls, full)}", indent="  ", hanging="    ")
     yield ""
     yield from _verdict(tried, full)
     yield from _ignored(tried, full)
+
+
+def life_text(tried: Tried) -> str:
+    """From when to when the VM was there, and how large the model has it."""
+    stage, life = tried.cast.stage, tried.cast.life
+    since = "made" if life.created else "there before"
+    until = "destroyed" if life.destroyed else "there at the end"
+    return (
+        f"{since}, {until}; {plural(stage.vcpus, 'vcpu')}, memory of {plural(stage.pages, 'page')} "
+        "in the model"
+    )
 
 
 def calls(made: Sequence[Call], full: bool) -> str:
@@ -84,18 +91,12 @@ def calls(made: Sequence[Call], full: bool) -> str:
 
 def _verdict(tried: Tried, full: bool) -> Iterator[str]:
     outcome = tried.outcome
-    events = plural(len(tried.seen), "event")
+    yield from wrapped(verdict(tried))
     if isinstance(outcome, Accepted):
-        yield from wrapped(accepted(tried, outcome))
         yield from _counts(tried, full)
         yield from _exercised(tried, full)
         return
-    if isinstance(outcome, Undecided):
-        yield from wrapped(f"undecided: {outcome.reason}; the first {outcome.position:,} of {events} fit.")
-        places: Sequence[Spot] = outcome.places
-    else:
-        yield from wrapped(f"refused: the first {outcome.position:,} of {events} fit, then {outcome.why}.")
-        places = outcome.places
+    places = outcome.places
     yield from _where(tried)
     for number, spot in enumerate(places if full else places[:SHOWN], 1):
         yield ""
@@ -107,7 +108,18 @@ def _verdict(tried: Tried, full: bool) -> Iterator[str]:
         yield from wrapped(f"{plural(left, 'more place')} of this kind; --full shows them.")
 
 
-def accepted(tried: Tried, outcome: Accepted) -> str:
+def verdict(tried: Tried) -> str:
+    """How far the model could follow, and why not further."""
+    outcome = tried.outcome
+    if isinstance(outcome, Accepted):
+        return _accepted(tried, outcome)
+    fit = f"the first {outcome.position:,} of {plural(len(tried.seen), 'event')} fit"
+    if isinstance(outcome, Undecided):
+        return f"undecided: {outcome.reason}; {fit}."
+    return f"refused: {fit}, then {outcome.why}."
+
+
+def _accepted(tried: Tried, outcome: Accepted) -> str:
     """What was matched by how much, and what that is worth."""
     count = plural(len(tried.seen), "event")
     said = (
@@ -155,25 +167,35 @@ def _spot(number: int, of: int, spot: Spot, tried: Tried) -> Iterator[str]:
 def _standing(standing: Standing) -> Iterator[str]:
     if not standing.stack:
         return
-    wait = "waits" if standing.blocked else f"about to {standing.about_to}"
-    where = f"{standing.name}: {wait} {standing.operand}".rstrip()
-    yield from wrapped(f"{where} in {stack_text(standing.stack)}", indent="  ", hanging="    ")
+    where = stack_text(standing.stack)
+    yield from wrapped(f"{standing.name}: {now_text(standing)} in {where}", indent="  ", hanging="    ")
     for name, at in standing.emitted[:1]:
         yield from wrapped(f"has come to: {event_text(name, at)}", indent="    ", hanging="  ")
     if standing.next:
-        expected = ", or ".join(dict.fromkeys(event_text(name, at) for name, at in standing.next))
-        yield from wrapped(f"would come to: {expected}", indent="    ", hanging="  ")
+        yield from wrapped(f"would come to: {expected_text(standing)}", indent="    ", hanging="  ")
     if standing.due is not None:
         yield from wrapped(f"the trace says: {of_text(standing.due)}", indent="    ", hanging="  ")
     for wrong in standing.disagreements:
-        yield from wrapped(
-            f"{wrong.label}: {value(wrong.wanted)} in the trace, {value(wrong.found)} in the model",
-            indent="    ",
-            hanging="  ",
-        )
+        yield from wrapped(disagreement_text(wrong), indent="    ", hanging="  ")
 
 
-def value(number: int | None) -> str:
+def now_text(standing: Standing) -> str:
+    """What a task is at: the access it is about to make, or what it waits for."""
+    wait = "waits" if standing.blocked else f"about to {standing.about_to}"
+    return f"{wait} {standing.operand}".rstrip()
+
+
+def expected_text(standing: Standing) -> str:
+    """The events that the model could come to next, each once."""
+    return ", or ".join(dict.fromkeys(event_text(name, at) for name, at in standing.next))
+
+
+def disagreement_text(wrong: Disagreement) -> str:
+    """What the trace has and the model has not."""
+    return f"{wrong.label}: {_value(wrong.wanted)} in the trace, {_value(wrong.found)} in the model"
+
+
+def _value(number: int | None) -> str:
     """What a check read."""
     return "unknown" if number is None else str(number)
 
@@ -190,8 +212,13 @@ def of_text(seen: Seen) -> str:
     return f"{event_text(seen.function, seen.at)} (event {seen.number:,})"
 
 
+def most_matched(tried: Tried) -> list[tuple[tuple[str, str], int]]:
+    """The kinds of events that were matched with their numbers, the most frequent first."""
+    return sorted(tried.matched.items(), key=lambda item: (-item[1], item[0]))
+
+
 def _counts(tried: Tried, full: bool) -> Iterator[str]:
-    found = sorted(tried.matched.items(), key=lambda item: (-item[1], item[0]))
+    found = most_matched(tried)
     shown = found if full else found[:10]
     for (name, at), count in shown:
         yield f"  {count:7,}  {event_text(name, at)}"

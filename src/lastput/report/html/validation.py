@@ -8,9 +8,20 @@ from lastput.report.exercised import Exercised, counted, exercised, ranges
 from lastput.report.html.experiments import sign, stacked
 from lastput.report.html.page import escape, page, task_mark
 from lastput.report.layout import plural, seconds_text
-from lastput.report.validation import accepted, calls, event_text, lost, of_text, value
+from lastput.report.validation import (
+    calls,
+    disagreement_text,
+    event_text,
+    expected_text,
+    life_text,
+    lost,
+    most_matched,
+    now_text,
+    of_text,
+    verdict,
+)
 from lastput.report.validations import ignored, matched, totals, unique
-from lastput.validate.outcome import Accepted, Spot, Standing, Undecided
+from lastput.validate.outcome import Accepted, Refused, Spot, Standing
 from lastput.validate.validation import Tried, Validation
 
 KINDS = {"accepted": "holds", "refused": "violated", "undecided": "incomplete", "vacuous": "incomplete"}
@@ -65,41 +76,32 @@ def _section(number: int, name: str, made: Validation) -> str:
 
 def _vm(tried: Tried) -> str:
     life, stage = tried.cast.life, tried.cast.stage
-    since = "made" if life.created else "there before"
-    until = "destroyed" if life.destroyed else "there at the end"
     tasks = "".join(
         f"<li>{task_mark(index)} <code>{escape(role.name)}</code>: "
         f"{escape(calls(role.calls, full=True))}</li>"
         for index, role in enumerate(stage.roles)
     )
-    told = (
-        f"{since}, {until}; {plural(stage.vcpus, 'vcpu')}, memory of {plural(stage.pages, 'page')} "
-        "in the model."
-    )
     who = f"{plural(len(stage.roles), 'task')}, and what each called"
     return (
-        f"<h3>{escape(life.name)} {sign(KINDS[tried.word], tried.word)}</h3><p>{escape(told)}</p>"
+        f"<h3>{escape(life.name)} {sign(KINDS[tried.word], tried.word)}</h3>"
+        f"<p>{escape(life_text(tried))}.</p>"
         f"{_folded(who, f'<ul class=tasks>{tasks}</ul>')}"
         f"{_verdict(tried)}{_matched(tried)}{_ignored(tried)}{_exercised(exercised([tried]))}"
     )
 
 
 def _verdict(tried: Tried) -> str:
-    outcome, events = tried.outcome, plural(len(tried.seen), "event")
+    outcome, said = tried.outcome, f"<p>{escape(verdict(tried))}</p>"
     if isinstance(outcome, Accepted):
-        return f"<p>{escape(accepted(tried, outcome))}</p>"
-    if isinstance(outcome, Undecided):
-        said, left = f"undecided: {outcome.reason}; the first {outcome.position:,} of {events} fit.", 0
-    else:
-        said = f"refused: the first {outcome.position:,} of {events} fit, then {outcome.why}."
-        left = outcome.left_off
+        return said
+    left = outcome.left_off if isinstance(outcome, Refused) else 0
     lines = [f"  {text}" for text in tried.around[:-1]] + [f"> {text}" for text in tried.around[-1:]]
     around = escape("\n".join(lines))
     places = "".join(
         _spot(number, len(outcome.places), spot) for number, spot in enumerate(outcome.places, 1)
     )
     more = f"<p>{plural(left, 'more place')} of this kind.</p>" if left else ""
-    return f'<p>{escape(said)}</p><pre class="around">{around}</pre>{places}{more}'
+    return f'{said}<pre class="around">{around}</pre>{places}{more}'
 
 
 def _spot(number: int, of: int, spot: Spot) -> str:
@@ -113,18 +115,13 @@ def _spot(number: int, of: int, spot: Spot) -> str:
 
 def _standing(standing: Standing) -> str:
     stack = "\n".join(f"{frame.function}:{frame.line}" for frame in reversed(standing.stack))
-    wait = "waits" if standing.blocked else f"about to {standing.about_to}"
-    facts = [("Now", f"{wait} {standing.operand}".rstrip())]
+    facts = [("Now", now_text(standing))]
     facts += [("Has come to", event_text(name, at)) for name, at in standing.emitted[:1]]
     if standing.next:
-        expected = ", or ".join(dict.fromkeys(event_text(name, at) for name, at in standing.next))
-        facts.append(("Would come to", expected))
+        facts.append(("Would come to", expected_text(standing)))
     if standing.due is not None:
         facts.append(("The trace says", of_text(standing.due)))
-    facts += [
-        ("Disagrees", f"{wrong.label}: {value(wrong.wanted)} in the trace, {value(wrong.found)} in the model")
-        for wrong in standing.disagreements
-    ]
+    facts += [("Disagrees", disagreement_text(wrong)) for wrong in standing.disagreements]
     wrong = ' <strong class="wrong">cannot go on so</strong>' if standing.wrong else ""
     return (
         f'<div class="card"><h5>{task_mark(standing.thread)} {escape(standing.name)}{wrong}</h5>'
@@ -133,7 +130,7 @@ def _standing(standing: Standing) -> str:
 
 
 def _matched(tried: Tried) -> str:
-    found = sorted(tried.matched.items(), key=lambda item: (-item[1], item[0]))
+    found = most_matched(tried)
     if not found:
         return ""
     items = "".join(f"<dt>{n:,}</dt><dd><code>{escape(event_text(*kind))}</code></dd>" for kind, n in found)
