@@ -3,15 +3,16 @@
     python benchmarks/run.py            ten million states; a quarter of an hour
     python benchmarks/run.py --quick    seven hundred thousand states
 
-First without any reduction; then, in the same rounds, lastput with all of its reductions and Spin with its
-own partial-order reduction.
+First without any reduction; in the same rounds lastput on two cores, lastput with all of its reductions, and
+Spin with its own partial-order reduction.
 
 Spin is tried in several exact settings first, and the fastest goes on. Then all take turns, so that a
 disturbance of the machine meets all of them. Every run is a fresh process. Shown are the best run and the
 median one, in seconds of processor time: on a machine with nothing else to do the clock shows the same.
 `process` is the whole process, from its start to its end; `search` is the search alone, of lastput, whose
 process first imports Python's packages; peers begin to search at once. Building a verifier (peers) or
-compiling the model with an empty cache (lastput) is shown apart, under `build`.
+compiling the model with an empty cache (lastput) is shown apart, under `build`. Two cores are held against
+one by the clock, since that is what they are for.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ BAR = 10.0
 """lastput is to be this many times as fast as either peer."""
 REDUCED_BAR = 50.0
 """With reductions lastput's verdict is to be there so many times sooner than reduced Spin's."""
+CORES_BAR = 1.7
+"""Two cores are to be this many times as fast as one, by the clock."""
 RUMUR_SLOT = 128
 """Rumur's --set-capacity counts so many bytes for a slot of this protocol's states."""
 
@@ -52,6 +55,8 @@ class Measured:
     process: float
     search: float
     peak: int
+    clock: float = 0.0
+    """Seconds of the search by the clock, where the checker tells (lastput)."""
     arrays: int = 0
     """Bytes of the search's own arrays, where the checker tells (lastput)."""
 
@@ -72,7 +77,7 @@ class Checker:
         print(f"  {self.name:24} process {last.process:7.2f} s   search {last.search:7.2f} s", flush=True)
 
     def best(self, what: str) -> float:
-        """The least of all runs; `what` is process or search."""
+        """The least of all runs; `what` is process, search or clock."""
         return float(min(getattr(run, what) for run in self.runs))
 
     def median(self, what: str) -> float:
@@ -80,19 +85,22 @@ class Checker:
         return float(statistics.median(getattr(run, what) for run in self.runs))
 
 
-def lastput(sizes: Sizes, directory: Path, reduce: str = "none") -> Checker:
+def lastput(sizes: Sizes, directory: Path, reduce: str = "none", cores: int = 1) -> Checker:
     """lastput, compiled into an empty cache that later runs find."""
     environment = {**os.environ, "LASTPUT_CACHE": str(directory), "PYTHONPATH": str(ROOT)}
-    wanted = {"settings": sizes.settings(), "plan": {"reduce": reduce}}
+    wanted = {"settings": sizes.settings(), "plan": {"reduce": reduce, "cores": cores}}
     command = (sys.executable, "-m", "benchmarks.once", json.dumps(wanted))
 
     def once() -> Measured:
         run = tool.measured(command, ROOT, environment)
         told = _last_line(run)
         checker.build = max(checker.build, told["compile"])
-        return Measured(int(told["states"]), run.cpu, told["cpu"], run.peak, int(told["bytes"]))
+        return Measured(
+            int(told["states"]), run.cpu, told["cpu"], run.peak, told["search"], int(told["bytes"])
+        )
 
-    checker = Checker("lastput" if reduce == "none" else "lastput, reduced", 0.0, once)
+    name = "lastput" + (", reduced" if reduce != "none" else "") + (f", {cores} cores" if cores > 1 else "")
+    checker = Checker(name, 0.0, once)
     once()
     return checker
 
@@ -165,6 +173,17 @@ def ratios(ours: Checker, peers: list[Checker], bar: float) -> None:
         print(f"times as fast as {states}: {shown}; at least {bar:.0f} in search: {verdict}")
 
 
+def speedup(one: Checker, two: Checker) -> None:
+    """How many times as fast two cores are, by the clock: best runs, and the median of the rounds."""
+    rounds = [a.clock / b.clock for a, b in zip(one.runs, two.runs, strict=True)]
+    middle = statistics.median(rounds)
+    shown = ", ".join(f"{a.clock:.2f} and {b.clock:.2f}" for a, b in zip(one.runs, two.runs, strict=True))
+    print(f"\nseconds of search by the clock, one core and two: {shown}")
+    best = one.best("clock") / two.best("clock")
+    verdict = "met" if middle >= CORES_BAR else "MISSED"
+    print(f"times as fast: best {best:.2f}, median of rounds {middle:.2f}; at least {CORES_BAR}: {verdict}")
+
+
 def main() -> int:
     """Measure and print; 1 if the checkers disagree, 2 if a peer is not installed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -183,23 +202,25 @@ def main() -> int:
     print(f"Rumur      rumur {' '.join(rumur.EXACT)}; gcc {' '.join(rumur.FLAGS)}\n")
     with tempfile.TemporaryDirectory() as temporary:
         directory = Path(temporary)
-        plain = [lastput(sizes, directory / "cache"), best_spin(sizes, states, directory)]
-        plain.append(only_rumur(sizes, states, directory / "rumur"))
+        one = lastput(sizes, directory / "cache")
+        two = lastput(sizes, directory / "cache", cores=2)
+        peers = [best_spin(sizes, states, directory), only_rumur(sizes, states, directory / "rumur")]
         reduced = [lastput(sizes, directory / "cache", "all")]
         reduced.append(best_spin(sizes, states, directory / "reduced", spin.REDUCED))
-        checkers = plain + reduced
+        checkers = [one, two, *peers, *reduced]
         for number in range(max(1, arguments.rounds)):
             print(f"round {number + 1}")
             for checker in checkers:
                 checker.run()
     report(checkers)
-    ratios(plain[0], plain[1:], BAR)
+    ratios(one, peers, BAR)
+    speedup(one, two)
     ratios(reduced[0], reduced[1:], REDUCED_BAR)
     if arguments.json:
         arguments.json.write_text(
             json.dumps({c.name: [asdict(r) for r in c.runs] for c in checkers}, indent=2)
         )
-    wrong = {c.name: r.states for c in plain for r in c.runs if r.states != states}
+    wrong = {c.name: r.states for c in (one, two, *peers) for r in c.runs if r.states != states}
     wrong |= {c.name: r.states for c in reduced for r in c.runs if r.states > states}
     if wrong:
         print(f"WRONG COUNTS: {wrong}, not {states}", file=sys.stderr)
