@@ -195,7 +195,9 @@ def test_json_has_the_same_and_every_field_is_documented(cli: Cli, run1: Path, t
     assert sum(one["count"] for one in good["matched"]) == 16
     assert bad["fits"] < 16
     (place,) = bad["refusal"]["places"]
-    assert {"label": "pgt is there", "wanted": 0, "found": 1} in place["threads"][0]["disagreements"]
+    assert {"label": "pgt is there", "wanted": 0, "found": 1, "found_in": "in the model"} in place["threads"][
+        0
+    ]["disagreements"]
     section = PAGE.partition("### `lastput validate`")[2]
     assert keys(value) <= set().union(*(named(row[0]) for row in rows(PAGE, "`lastput validate`"))) | named(
         section

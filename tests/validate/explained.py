@@ -61,7 +61,7 @@ def outside(before: Validation, mutant: Mutant, after: Validation) -> bool:
         for check in event.checks
         if check.label in ("start", "end", "page")
     ]
-    return bool(hit) and all(want == tried.cast.guest.pages for tried, want in hit)
+    return bool(hit) and all(want == tried.cast.facts.guest.pages for tried, want in hit)
 
 
 def nowhere(before: Validation, mutant: Mutant, after: Validation) -> bool:
@@ -70,7 +70,7 @@ def nowhere(before: Validation, mutant: Mutant, after: Validation) -> bool:
         mutant.kind == "range"
         and _rows(before) == _rows(after)
         and any(
-            event.function in OF_THE_OWNER and tried.cast.guest.distance is None
+            event.function in OF_THE_OWNER and tried.cast.facts.guest.distance is None
             for tried in before.tried
             for event in tried.seen
             if event.number in mutant.changed

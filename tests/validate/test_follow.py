@@ -66,7 +66,7 @@ def events(*texts: str, checks: dict[int, tuple[Check, ...]] | None = None) -> l
         thread, verb, function = text.split()
         at: At = "enter" if verb == "enters" else "return"
         given = (checks or {}).get(number, ())
-        found.append(Seen(number, 10 * number, int(thread), int(thread), function, at, given))
+        found.append(Seen(number, 10 * number, int(thread), int(thread), function, at, given, number))
     return found
 
 
@@ -130,7 +130,7 @@ def test_both_inside_a_lock_is_refused_and_says_who_waits() -> None:
     trace = events("0 enters inside", "1 enters inside")
     found = refused(follow(made, trace, ENTER_AND_LEAVE))
     assert found.position == 1
-    assert "event 1: b enters inside" in found.why
+    assert "line 1: b enters inside" in found.why
     (spot,) = {(s.why, s.threads) for s in found.places}
     a, b = spot[1]
     assert (b.blocked, b.waits_for, b.about_to) == (True, (0,), "await")

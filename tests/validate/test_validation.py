@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
+
+import pytest
 
 from lastput.ftrace.event import Event
-from lastput.ftrace.read import recording, sources
-from lastput.ftrace.recording import Recording
 from lastput.validate.emit import Emission
+from lastput.validate.ignored import AFTER, BEFORE
 from lastput.validate.outcome import Refused
 from lastput.validate.state import plain
 from lastput.validate.validation import validate
-
-ARCHIVE = Path(__file__).parents[1] / "data" / "traces" / "det-6.1-a57.tar.xz"
-
-
-@cache
-def recorded(name: str) -> Recording:
-    (source,) = [one for one in sources(ARCHIVE) if one.path.endswith(f"/{name}.trace.txt")]
-    return recording(source)
+from tests.validate.changing import recorded
 
 
 def test_a_recording_that_lost_events_is_not_accepted() -> None:
@@ -50,3 +42,16 @@ def test_errors_that_differ_are_two_states() -> None:
     queues = [(Emission("f", "return", (), error, ()),) for error in (-1, -2)]
     assert plain(queues[0]) != plain(queues[1])
     assert hash(plain(queues[0])) == hash(plain(queues[1])), "else this shows nothing"
+
+
+@pytest.mark.parametrize(("name", "reason"), [("b2", BEFORE), ("b9", AFTER)])
+def test_every_event_is_matched_or_ignored(name: str, reason: str) -> None:
+    """For each VM, those before it and those of other VMs, too."""
+    whole = recorded(name)
+    made = validate(whole)
+    for tried in made.tried:
+        numbers = {seen.number for seen in tried.seen}
+        matched = sum(sight.events for _, sight in tried.cast.seen if sight.number in numbers)
+        ignored = sum(sum(names.values()) for names in tried.ignored.values())
+        assert matched + ignored == len(whole.events)
+    assert any(reason in tried.ignored for tried in made.tried)

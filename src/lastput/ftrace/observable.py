@@ -22,6 +22,7 @@ class Observable:
 
     points: frozenset[Point]
     partial: frozenset[str]
+    twice: frozenset[str]
     told_by: str
 
 
@@ -57,7 +58,18 @@ def observable(file: File, text: Text, probes: Mapping[str, Probe]) -> Observabl
     whole = {symbol for symbol in symbols if not words.is_part(symbol)}
     parts = {words.function(symbol) for symbol in symbols - whole} - {words.function(one) for one in whole}
     told_by = " and ".join(said) + " beside it" if said else "what occurs in it"
-    return Observable(frozenset(points), frozenset(parts), told_by)
+    return Observable(frozenset(points), frozenset(parts), _twice(text, traced, enabled), told_by)
+
+
+def _twice(text: Text, traced: set[str], enabled: list[Probe]) -> frozenset[str]:
+    """Functions that are in the tracer's filter and have a probe at their entry, by the lists or by what
+    occurs."""
+    entered = [event for event in text.events if event.kind == "enter"]
+    by_probe = {event.name for event in entered if event.source == "kprobe"}
+    by_probe |= {probe.function for probe in enabled if probe.at == "enter"}
+    by_tracer = {event.name for event in entered if event.source in ("function", "graph")}
+    by_tracer |= {words.function(symbol) for symbol in traced if not words.is_part(symbol)}
+    return frozenset(by_probe & by_tracer)
 
 
 def _traced(file: File, text: Text) -> set[str]:

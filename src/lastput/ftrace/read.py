@@ -64,6 +64,7 @@ def recording(source: File) -> Recording:
         kernel=(report.kernel if report else None) or _kernel(source),
         observable=could.points,
         partial=could.partial,
+        twice=could.twice,
         told_by=could.told_by,
     )
 

@@ -25,6 +25,7 @@ class Recording:
     kernel: str | None  # the release that ran, such as 6.1.0-56-arm64, or a version, if something tells
     observable: frozenset[Point]  # ends of functions that the tracer was told to record
     partial: frozenset[str]  # observable functions of which only a part (.part, .cold) could be recorded
+    twice: frozenset[str]  # functions of whose entries both a probe and the function tracer record each
     told_by: str  # where `observable` is from, for people to read
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from lastput.report.exercised import counted, exercised, ranges
 from lastput.report.layout import plural, seconds_text, wrapped
 from lastput.simulate.fault import Frame
-from lastput.validate.outcome import Accepted, Disagreement, Refused, Spot, Standing, Undecided
+from lastput.validate.outcome import Accepted, Refused, Spot, Standing, Undecided
 from lastput.validate.script import Call
 from lastput.validate.seen import Seen
 from lastput.validate.validation import Tried, Validation
@@ -176,7 +176,7 @@ def _standing(standing: Standing) -> Iterator[str]:
     if standing.due is not None:
         yield from wrapped(f"the trace says: {of_text(standing.due)}", indent="    ", hanging="  ")
     for wrong in standing.disagreements:
-        yield from wrapped(disagreement_text(wrong), indent="    ", hanging="  ")
+        yield from wrapped(str(wrong), indent="    ", hanging="  ")
 
 
 def now_text(standing: Standing) -> str:
@@ -190,16 +190,6 @@ def expected_text(standing: Standing) -> str:
     return ", or ".join(dict.fromkeys(event_text(name, at) for name, at in standing.next))
 
 
-def disagreement_text(wrong: Disagreement) -> str:
-    """What the trace has and the model has not."""
-    return f"{wrong.label}: {_value(wrong.wanted)} in the trace, {_value(wrong.found)} in the model"
-
-
-def _value(number: int | None) -> str:
-    """What a check read."""
-    return "unknown" if number is None else str(number)
-
-
 def stack_text(stack: Sequence[Frame]) -> str:
     return " < ".join(f"{frame.function}:{frame.line}" for frame in list(reversed(stack))[:3])
 
@@ -209,7 +199,7 @@ def event_text(name: str, at: str) -> str:
 
 
 def of_text(seen: Seen) -> str:
-    return f"{event_text(seen.function, seen.at)} (event {seen.number:,})"
+    return f"{event_text(seen.function, seen.at)} (line {seen.line:,})"
 
 
 def most_matched(tried: Tried) -> list[tuple[tuple[str, str], int]]:

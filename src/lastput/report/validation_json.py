@@ -117,7 +117,8 @@ def _standing(standing: Standing) -> dict[str, Any]:
         "next": _events(standing.next),
         "due": _due(standing.due),
         "disagreements": [
-            {"label": one.label, "wanted": one.wanted, "found": one.found} for one in standing.disagreements
+            {"label": one.label, "wanted": one.wanted, "found": one.found, "found_in": one.found_in}
+            for one in standing.disagreements
         ],
         "wrong": standing.wrong,
     }
@@ -126,7 +127,13 @@ def _standing(standing: Standing) -> dict[str, Any]:
 def _due(seen: Seen | None) -> dict[str, Any] | None:
     if seen is None:
         return None
-    return {"function": seen.function, "at": seen.at, "event": seen.number, "time": seen.time}
+    return {
+        "function": seen.function,
+        "at": seen.at,
+        "line": seen.line,
+        "event": seen.number,
+        "time": seen.time,
+    }
 
 
 def _events(found: Iterable[tuple[str, At]]) -> list[dict[str, str]]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lastput.ftrace.recording import Recording
 from lastput.lang.errors import UsageError
 from lastput.validate.beginning import first_told
+from lastput.validate.belonging import beginning, belonging
+from lastput.validate.contradictions import Contradiction, contradictions
 from lastput.validate.files import share
 from lastput.validate.guest import Guest, guest
 from lastput.validate.ignored import ELSEWHERE, Counts, count
 from lastput.validate.lives import BY_KVM, Life, lives
 from lastput.validate.reading import read as read_script
 from lastput.validate.script import Call, Role, Stage
-from lastput.validate.sights import Sight, of_tasks, sights
+from lastput.validate.sights import Sight, halves, sights
 from lastput.validate.tasks import KTHREADD, Task, of_kernel, owners, tasks
 from lastput.validate.told import ACCESS, STATUS, Facts, Made, Script
 
@@ -25,13 +27,15 @@ class Cast:
 
     life: Life
     stage: Stage
-    guest: Guest
+    facts: Facts
     scripts: list[Script]
     """Of each role, what its task was seen to do."""
     seen: list[tuple[int, Sight]]
     """What must occur in the model, in the order of the recording: number of the role, and the sight."""
     ignored: Counts = field(default_factory=dict)
     """Events that the model need not explain: how many, by reason and name."""
+    contradictions: Mapping[int, tuple[Contradiction, ...]] = field(default_factory=dict)
+    """Of events that others say something else of, by number."""
 
 
 def casts(recording: Recording) -> list[Cast]:
@@ -60,74 +64,20 @@ def version(recording: Recording) -> str:
 def _cast(
     recording: Recording, life: Life, made: Sequence[Life], found: Sequence[Sight], known: dict[int, Task]
 ) -> Cast:
-    of_life = _of_life(life, made, found)
-    facts = _facts(life, known, of_life)
-    read = {
-        pid: read_script(known[pid], list(_mine(own, life, facts.begin, len(made) == 1)), facts)
-        for pid, own in of_tasks(of_life).items()
-    }
+    about = belonging(life, made, found)
+    facts = _facts(life, known, about.reach)
+    own = about.of_tasks(facts.begin)
+    read = {pid: read_script(known[pid], mine, facts) for pid, mine in own.items()}
     stage, scripts = _stage(life, facts, read, known)
     stage.version = version(recording)  # type: ignore[assignment]
-    cast = Cast(life, stage, facts.guest, scripts, [])
+    cast = Cast(life, stage, facts, scripts, [], about.ignored)
     for number, script in enumerate(scripts):
         cast.seen.extend((number, sight) for sight in script.seen)
     cast.seen.sort(key=lambda pair: pair[1].number)
     _count_ignored(cast, read, scripts)
+    cut = halves(found, recording.twice)
+    cast.contradictions = contradictions(life, [sight for _, sight in cast.seen], own, cut)
     return cast
-
-
-# -- which sights belong to the life -----------------------------------------------------------------
-
-
-def _of_life(life: Life, made: Sequence[Life], found: Sequence[Sight]) -> list[Sight]:
-    """All sights of a recording of one VM; else those from the end of the life before, if that had the same
-    addresses, to the return of kvm_destroy_vm."""
-    if len(made) == 1:
-        return list(found)
-    same = [m for m in made if m is not life and (m.kvm == life.kvm or m.mm == life.mm)]
-    begin = max((m.last for m in same if m.last < life.first), default=-1)
-    ends = (
-        s.number for s in found if s.name == "kvm_destroy_vm" and s.kind == "return" and s.number > life.last
-    )
-    end = (
-        next(ends, 1 << 62)
-        if life.destroyed
-        else min((m.first for m in same if m.first > life.last), default=1 << 62)
-    )
-    return [s for s in found if begin < s.number <= end]
-
-
-def _begin(life: Life, owner: set[int], known: dict[int, Task]) -> int:
-    """Number of the event with which the life begins: the VM's creation, or else its owner's."""
-    if life.created:
-        return life.first
-    forked = [known[pid].forked for pid in owner]
-    numbers = [n for n in forked if n is not None and n < life.first]
-    return min(numbers, default=-1)
-
-
-def _mine(own: Sequence[Sight], life: Life, begin: int, alone: bool) -> Iterator[Sight]:
-    """Of one task's sights those that are about this VM: by their arguments, or else by what came before.
-
-    `alone`: the recording has no other VM.
-    """
-    mine = alone
-    entered: dict[str, bool] = {}
-    for sight in own:
-        if sight.number < begin:
-            continue
-        if sight.kind == "enter" and _addressed(sight):
-            mine = sight.number in life.numbers or life.kvm is None
-        elif sight.kind == "return" and sight.name in entered:
-            mine = entered.pop(sight.name)
-        if sight.kind == "enter":
-            entered[sight.name] = mine
-        if mine or sight.kind in ("tracepoint", "marker") or sight.arg("mm") is not None:
-            yield sight
-
-
-def _addressed(sight: Sight) -> bool:
-    return sight.arg("kvm") is not None or sight.arg("mn") is not None
 
 
 # -- what is known of the VM ---------------------------------------------------------------------------
@@ -140,7 +90,7 @@ def _facts(life: Life, known: dict[int, Task], of_life: Sequence[Sight]) -> Fact
     for sight in of_life:
         if sight.kind != "enter":
             continue
-        if sight.name == "kvm_handle_guest_abort" and sight.arg("kvm") in (None, life.kvm):
+        if sight.name == "kvm_handle_guest_abort" and _may_be_of(life, sight):
             certain.add(sight.pid)
             vcpu = sight.arg("vcpu")
             if vcpu is not None:
@@ -161,9 +111,14 @@ def _facts(life: Life, known: dict[int, Task], of_life: Sequence[Sight]) -> Fact
         vcpu_of=vcpu_of,
         creates=life.first if life.created else None,
         vcpus=vcpus,
-        begin=_begin(life, members, known),
+        begin=beginning(life, members, known),
         unregistered=_unregistered(life, of_life),
     )
+
+
+def _may_be_of(life: Life, sight: Sight) -> bool:
+    """Whether a function of a VM is entered for this one, as far as it tells."""
+    return sight.number in life.numbers or sight.arg("kvm") is None
 
 
 def _unregistered(life: Life, of_life: Sequence[Sight]) -> int | None:
@@ -192,12 +147,12 @@ def _guest(life: Life, found: Sequence[Sight]) -> Guest:
             fault[sight.pid] = gfn = (sight.arg("ipa") or 0) >> 12
             if (sight.arg("hsr") or 0) & STATUS == ACCESS:  # stage 2 has the page: it is no MMIO
                 ranges.add((gfn, gfn + 1))
-        kvm, start, end = sight.arg("kvm"), sight.arg("start"), sight.arg("end")
+        start, end = sight.arg("start"), sight.arg("end")
         if sight.kind == "enter" and sight.arg("mn") is not None and start is not None and end is not None:
             asked[sight.pid] = start, end
             if sight.number in life.numbers:
                 owners.append((start, end))
-        elif sight.kind == "enter" and sight.name in BY_KVM and kvm == life.kvm and start is not None:
+        elif sight.name in BY_KVM and sight.number in life.numbers and start is not None:
             end = start + 1 if end is None else end
             ranges.add((start, end))
             if sight.pid in asked:

@@ -1,29 +1,53 @@
 """What the arguments of a probe are compared with in the model, and how.
 
 Addresses of the kernel mean nothing in the model: of a pointer to stage 2 only whether it is NULL is
-compared, of pages and ranges where they are among the guest's (`guest.py`), of counts the number itself.
-mm_count is compared as a bound: a CPU that goes on to a kernel thread keeps the address space of its last
-task (lazy TLB), which no event shows.
+compared, of one to a vcpu or an address space which it is, of pages and ranges where they are among the
+guest's (`guest.py`), of counts the number itself. What the recording's own lines say of each other's
+addresses is `contradictions`' business.
+
+mm_count is compared as a bound, since it can be larger than in the model for reasons that no event shows: a
+CPU that goes on to a kernel thread keeps the address space of its last task (lazy TLB), and so does whoever
+has a file of /proc/PID open, ksmd and khugepaged. How many of these there are nothing tells, so that no
+number is too large.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lastput.kvm.v6.arch import arch_ram_base
 from lastput.kvm.v6.notifier import mmu_notifier_to_kvm
+from lastput.validate.contradictions import Contradiction
 from lastput.validate.guest import Guest
 from lastput.validate.scene import scene
 from lastput.validate.seen import Check, Moment
 from lastput.validate.sights import Sight
+from lastput.validate.told import Facts
+
+BY_OTHERS = "by other events"
+"""Where a contradiction is."""
 
 
-def checks(sight: Sight, guest: Guest) -> tuple[Check, ...]:
-    """The comparisons for the arguments that `sight` has."""
-    found = _result(sight) if sight.kind == "return" else (*_values(sight), *_ranges(sight, guest))
-    return tuple(Check(label, read, want) for label, read, want in found)
+def checks(sight: Sight, facts: Facts, contradictions: Sequence[Contradiction] = ()) -> tuple[Check, ...]:
+    """The comparisons for the arguments that `sight` has, and what other events say against it."""
+    compared = [Check(label, read, want) for label, read, want in _compared(sight, facts)]
+    against = [Check(c.label, functools.partial(_meant, c.meant), c.said, BY_OTHERS) for c in contradictions]
+    return (*compared, *against)
+
+
+def _compared(sight: Sight, facts: Facts) -> Iterator[tuple[str, Read, int]]:
+    if sight.kind == "return":
+        yield from _result(sight)
+    else:
+        yield from _values(sight)
+        yield from _things(sight, facts)
+        yield from _ranges(sight, facts.guest)
+
+
+def _meant(value: int, moment: Moment) -> int:
+    return value
 
 
 # -- values ------------------------------------------------------------------------------------------
@@ -82,6 +106,8 @@ def _mm_count(moment: Moment) -> int:
     return int(mm.mm_count.counter) - lazy - scene.kept
 
 
+OF_SPACE = ("mmput", "exit_mmap", "__mmu_notifier_release")
+"""Functions that are about one address space, anybody's."""
 NULL_OR_NOT = ("pgt",)
 AT_LEAST = ("mm_count",)
 VALUES: Mapping[str, Mapping[str, Read]] = {
@@ -121,6 +147,26 @@ def _values(sight: Sight) -> Iterator[tuple[str, Read, int]]:
 def _at_most(read: Read, want: int, moment: Moment) -> int:
     """`want`, if the model has no more than that; what it has, if it has more."""
     return max(want, read(moment))
+
+
+# -- things ------------------------------------------------------------------------------------------
+
+
+def _things(sight: Sight, facts: Facts) -> Iterator[tuple[str, Read, int]]:
+    """Which vcpu, and whether it is the owner's address space: what the model has several of."""
+    vcpu, mm = sight.arg("vcpu"), sight.arg("mm")
+    if sight.name == "kvm_handle_guest_abort" and vcpu in facts.vcpu_of:
+        yield "vcpu", _vcpu, facts.vcpu_of[vcpu]
+    if sight.name in OF_SPACE and mm is not None and facts.mm is not None:
+        yield "mm is the VM's", _is_owner, int(mm == facts.mm)
+
+
+def _vcpu(moment: Moment) -> int:
+    return [scene.vcpu[i] for i in range(len(scene.vcpu))].index(moment.argument("vcpu"))
+
+
+def _is_owner(moment: Moment) -> int:
+    return int(moment.argument("mm") == scene.mm)
 
 
 # -- pages -------------------------------------------------------------------------------------------

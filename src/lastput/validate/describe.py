@@ -21,7 +21,7 @@ def spot(walker: Walker, state: State, schedule: Schedule, fault: Fault | None) 
 def event_text(walker: Walker, event: Seen) -> str:
     """An event in words."""
     name = walker.run.world.threads[event.thread].name
-    return f"event {event.number}: {name} {VERB[event.at]} {event.function}"
+    return f"line {event.line:,}: {name} {VERB[event.at]} {event.function}"
 
 
 def _why(walker: Walker, threads: tuple[Standing, ...], fault: Fault | None) -> str:
@@ -36,13 +36,8 @@ def _why(walker: Walker, threads: tuple[Standing, ...], fault: Fault | None) -> 
     for found in threads:
         for argument in found.disagreements:
             event = found.emitted[0]
-            said = f"{argument.label}: {_shown(argument.wanted)} in the trace, {_shown(argument.found)} here"
-            return f"{found.name} {VERB[event[1]]} {event[0]}: {said}"
+            return f"{found.name} {VERB[event[1]]} {event[0]}, {argument}"
     return "no step of any thread can make the next event happen"
-
-
-def _shown(value: int | None) -> str:
-    return "unknown" if value is None else str(value)
 
 
 def _standing(walker: Walker, state: State, thread: int) -> Standing:

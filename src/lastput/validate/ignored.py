@@ -90,6 +90,9 @@ REASONS: Mapping[str, str] = {
 }
 """Functions that are traced, and that the model leaves out on purpose."""
 
+BEFORE = "before the VM was made, or its owner"
+AFTER = "after the VM was destroyed"
+OTHER_VM = "about another VM"
 ELSEWHERE = "another address space, or a task that has to do with no VM"
 OTHER_IOCTL = "an ioctl of /dev/kvm that makes no VM"
 RETURN = "the return from an entry that is ignored"

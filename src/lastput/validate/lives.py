@@ -9,9 +9,10 @@ address to the next VM as soon as one is destroyed; a life therefore ends with k
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lastput.validate.impostors import meant
 from lastput.validate.sights import Sight
 
 BY_KVM = {
@@ -54,8 +55,6 @@ class Life:
     kvm: int | None = None
     """Address of its struct kvm; None if no probe has an argument that tells."""
     notifier: int | None = None
-    mm: int | None = None
-    """Address of its owner's mm_struct; None if no probe tells."""
     first: int = 0
     """Number of the first event that belongs to it."""
     last: int = 0
@@ -67,6 +66,13 @@ class Life:
     """Its address was that of a VM that the recording destroys before."""
     numbers: set[int] = field(default_factory=set)
     """Events that name it by an address."""
+    owners: Counter[int] = field(default_factory=Counter)
+    """How many of these name which mm_struct as its owner's."""
+
+    @property
+    def mm(self) -> int | None:
+        """Address of its owner's mm_struct: what most say; None if no probe tells."""
+        return self.owners.most_common(1)[0][0] if self.owners else None
 
     @property
     def name(self) -> str:
@@ -76,6 +82,16 @@ class Life:
 def lives(found: Sequence[Sight]) -> list[Life]:
     """The lives of all VMs, in the order of their beginning; without addresses, one for each creation."""
     offset = _offset(found)
+    made = _by_address(found, offset, {})
+    wrong = meant(found, {number: life for life in made for number in life.numbers})
+    if wrong:
+        made = _by_address(found, offset, wrong)
+    _creations(found, made)
+    return made
+
+
+def _by_address(found: Sequence[Sight], offset: int | None, meant: Mapping[int, int]) -> list[Life]:
+    """The lives that events name. `meant` has other addresses for those of these numbers."""
     made: list[Life] = []
     living: dict[int, Life] = {}
     destroying: dict[int, int] = {}
@@ -83,7 +99,7 @@ def lives(found: Sequence[Sight]) -> list[Life]:
     for sight in found:
         if sight.kind == "return" and sight.name == DESTROYS and sight.pid in destroying:
             living.pop(destroying.pop(sight.pid), None)
-        kvm = _kvm(sight, offset)
+        kvm = meant.get(sight.number, _kvm(sight, offset))
         if kvm is None:
             continue
         life = living.get(kvm)
@@ -95,7 +111,6 @@ def lives(found: Sequence[Sight]) -> list[Life]:
         if sight.name == DESTROYS:
             life.destroyed = True
             destroying[sight.pid] = kvm
-    _creations(found, made)
     return made
 
 
@@ -103,7 +118,9 @@ def _note(life: Life, sight: Sight) -> None:
     life.last = sight.number
     life.numbers.add(sight.number)
     life.notifier = life.notifier or sight.arg("mn")
-    life.mm = life.mm or sight.arg("mm")
+    mm = sight.arg("mm")
+    if mm is not None:
+        life.owners[mm] += 1
 
 
 def _kvm(sight: Sight, offset: int | None) -> int | None:

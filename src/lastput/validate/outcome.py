@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from lastput.simulate.fault import Fault, Frame
 from lastput.validate.seen import At, Seen
 
+LARGEST_COUNT = 0xFFFF
+"""What is larger is an address."""
+
 Schedule = tuple[tuple[int, int], ...]
 """(thread, choice) for each step; `simulate.replay` runs it."""
 
@@ -60,6 +63,10 @@ class Disagreement:
     label: str
     wanted: int | None
     found: int | None
+    found_in: str = "in the model"
+
+    def __str__(self) -> str:
+        return f"{self.label}: {_shown(self.wanted)} in the trace, {_shown(self.found)} {self.found_in}"
 
 
 @dataclass(frozen=True)
@@ -129,3 +136,10 @@ class Undecided:
 
 
 Verdict = Accepted | Refused | Undecided
+
+
+def _shown(value: int | None) -> str:
+    """What a check read; addresses as ftrace prints them."""
+    if value is None:
+        return "unknown"
+    return f"{value:#x}" if value > LARGEST_COUNT else str(value)

@@ -48,6 +48,8 @@ class Check:
     label: str
     read: Callable[[Moment], int | None]
     want: int | None
+    found_in: str = "in the model"
+    """Where what is read is from, for people."""
 
 
 @dataclass(frozen=True)
@@ -65,3 +67,5 @@ class Seen:
     """The kernel's name."""
     at: At
     checks: tuple[Check, ...] = ()
+    line: int = 0
+    """Of the recording's file, from 1: how an event is named to people."""

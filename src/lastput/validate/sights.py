@@ -6,7 +6,7 @@ kprobe's knows the arguments, the tracer's the caller. They are one `Sight`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lastput.ftrace.event import Event, Kind
@@ -108,6 +108,18 @@ def _sight(event: Event, caller: str | None) -> Sight:
         event.args,
         event.message,
     )
+
+
+def halves(found: Sequence[Sight], twice: Collection[str]) -> set[int]:
+    """Numbers of the entries of which one of two events is missing; `twice` are recorded by two means.
+
+    A CPU's first entry, and its last, may have been cut between the two.
+    """
+    of_cpu: dict[int, list[Sight]] = {}
+    for sight in found:
+        of_cpu.setdefault(sight.cpu, []).append(sight)
+    inner = (sight for own in of_cpu.values() for sight in own[1:-1])
+    return {s.number for s in inner if s.kind == "enter" and s.name in twice and s.events == 1}
 
 
 def of_tasks(found: Iterable[Sight]) -> dict[int, list[Sight]]:

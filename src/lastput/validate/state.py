@@ -144,7 +144,7 @@ class Walker:
             read = check.read
             found, numbers = self.run.ask(thread, lambda read=read: read(moment))  # type: ignore[misc]
             if found != check.want:
-                wrong.append((Disagreement(check.label, check.want, found), numbers))
+                wrong.append((Disagreement(check.label, check.want, found, check.found_in), numbers))
         return wrong
 
     def wrong(self, state: State, thread: int) -> bool:

@@ -166,8 +166,8 @@ def _try(recording: Recording, cast: Cast, plan: Plan) -> Tried:
     for role, sight in cast.seen:
         at: Literal["enter", "return"] = "enter" if sight.kind == "enter" else "return"
         if (sight.name, at) in observable or sight.name in REASONS:
-            found = checks(sight, cast.guest)
-            seen.append(Seen(sight.number, sight.time, sight.cpu, role, sight.name, at, found))
+            found = checks(sight, cast.facts, cast.contradictions.get(sight.number, ()))
+            seen.append(Seen(sight.number, sight.time, sight.cpu, role, sight.name, at, found, sight.line))
         else:
             count(ignored, NOT_MODELLED, sight.name, sight.events)
     # What is left out must be seen only where it cannot have happened (Reader): the model never shows it.

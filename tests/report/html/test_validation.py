@@ -30,7 +30,7 @@ def test_what_was_accepted_is_counted_by_function_reason_and_line(page: str) -> 
 
 def test_what_was_refused_shows_where_every_task_stands(page: str) -> None:
     said = words(page)
-    assert re.search(r"then event \d+: kvmlab-358 enters kvm_arch_flush_shadow_all cannot follow", said)
+    assert re.search(r"then line \d+: kvmlab-358 enters kvm_arch_flush_shadow_all cannot follow", said)
     assert "pgt=0x0 users=2" in said
     assert "Disagrees pgt is there: 0 in the trace, 1 in the model" in said
     assert re.search(r"kvm_mmu_notifier_release:\d+ call_release:\d+", said)

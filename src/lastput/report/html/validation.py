@@ -10,7 +10,6 @@ from lastput.report.html.page import escape, page, task_mark
 from lastput.report.layout import plural, seconds_text
 from lastput.report.validation import (
     calls,
-    disagreement_text,
     event_text,
     expected_text,
     life_text,
@@ -121,7 +120,7 @@ def _standing(standing: Standing) -> str:
         facts.append(("Would come to", expected_text(standing)))
     if standing.due is not None:
         facts.append(("The trace says", of_text(standing.due)))
-    facts += [("Disagrees", disagreement_text(wrong)) for wrong in standing.disagreements]
+    facts += [("Disagrees", str(wrong)) for wrong in standing.disagreements]
     wrong = ' <strong class="wrong">cannot go on so</strong>' if standing.wrong else ""
     return (
         f'<div class="card"><h5>{task_mark(standing.thread)} {escape(standing.name)}{wrong}</h5>'
