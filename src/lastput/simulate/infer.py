@@ -42,18 +42,18 @@ class Types:
         }
         self.result = _annotated(hints.get("return"))
         self._locals = dict(self.parameters)
+        assignments = [node for node in ast.walk(tree) if isinstance(node, (ast.AnnAssign, ast.Assign))]
         changed = True
         while changed:
             changed = False
-            for node in ast.walk(tree):
+            for node in assignments:
                 changed |= self._learn(node)
 
-    def _learn(self, node: ast.AST) -> bool:
-        found: FieldKind | None = None
+    def _learn(self, node: ast.AnnAssign | ast.Assign) -> bool:
         if isinstance(node, ast.AnnAssign):
             target: ast.expr = node.target
             found = self._annotation(node.annotation)
-        elif isinstance(node, ast.Assign):
+        else:
             target = node.targets[0]
             found = self.of(node.value)
         if found is None or not isinstance(target, ast.Name) or self._locals.get(target.id) is not None:

@@ -315,12 +315,13 @@ def rewrite(names: Names, kinds: Types, how: type[Rewriter] = Rewriter) -> ast.F
 
 def entry(names: Names, kinds: Types) -> list[ast.stmt]:
     """Statements that make typed pointers of a function's arguments, for the start of its body."""
-    line = kinds.tree.lineno
     made: list[ast.stmt] = []
     for parameter, kind in kinds.parameters.items():
         if is_pointer(kind):
-            cast = ast.parse(f"{parameter} = {CAST}({names.constant(kind)}, {parameter})").body[0]
-            made.append(ast.increment_lineno(cast, line - 1))
+            type_name = ast.Name(names.constant(kind), ast.Load())
+            typed = ast.Call(ast.Name(CAST, ast.Load()), [type_name, ast.Name(parameter, ast.Load())], [])
+            made.append(ast.Assign([ast.Name(parameter, ast.Store())], typed))
+            ast.increment_lineno(ast.fix_missing_locations(made[-1]), kinds.tree.lineno - 1)
     return made
 
 

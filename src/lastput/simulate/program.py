@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import types
 from collections.abc import Callable
 from typing import Any, Protocol, cast
@@ -26,14 +27,13 @@ MAX = (1 << 63) - 1
 class Rewritten:
     """One model function: the original, its rewritten tree, and the function made of that."""
 
-    def __init__(
-        self, original: Function, world: World, rewriter: type[instrument.Rewriter], helpers: dict[str, Any]
-    ) -> None:
+    def __init__(self, original: Function, program: Program) -> None:
+        world = program.world
         self.original = original
-        self.names = Names(original, world, helpers)
+        self.names = Names(original, world, program.helpers())
         tree = instrument.definition(original, world.edits)
         self.kinds = Types(original, tree, self.names, world.space.layout)
-        self.tree = instrument.rewrite(self.names, self.kinds, rewriter)
+        self.tree = program.finished(self.names, instrument.rewrite(self.names, self.kinds, program.rewriter))
         start = instrument.entry(self.names, self.kinds)
         self.function = instrument.compile_function(
             self.tree, start, self.names.filename, self.names.namespace
@@ -72,7 +72,7 @@ class Program:
         return self.by_original[function]
 
     def _rewrite(self, function: Function) -> Rewritten:
-        found = Rewritten(function, self.world, self.rewriter, self.helpers())
+        found = Rewritten(function, self)
         for name, wanted in found.names.wanted.items():
             found.names.namespace[name] = self.rewritten(wanted).function
         self.by_code[found.function.__code__] = found
@@ -81,6 +81,10 @@ class Program:
     def helpers(self) -> dict[str, Any]:
         """What rewritten code calls."""
         return HELPERS
+
+    def finished(self, names: Names, tree: ast.FunctionDef) -> ast.FunctionDef:
+        """The rewritten tree of a function, as it is to be compiled."""
+        return tree
 
     def frames(self, frame: types.FrameType | None) -> list[types.FrameType]:
         """The frames of model functions from `frame` outwards, innermost first."""

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, Protocol, cast
 
 from lastput.lang import intrinsics
 from lastput.lang.world import World
-from lastput.simulate import instrument
 from lastput.simulate.fault import Frame
+from lastput.simulate.names import Names
 from lastput.simulate.program import Function, Program, Rewritten, typed_value
 from lastput.validate.names import name_of
 from lastput.validate.seen import At, Observable
@@ -72,20 +72,16 @@ class EmittingProgram(Program):
 
     def _rewrite(self, function: Function) -> Rewritten:
         found = super()._rewrite(function)
-        self._mark(found)
         name = name_of(function)
         if name is not None:
             told = Told(name, tuple(found.kinds.parameters), tuple(found.kinds.parameters.values()))
             found.function = self._telling(told, found.function)  # type: ignore[assignment]
         return found
 
-    def _mark(self, found: Rewritten) -> None:
-        del self.by_code[found.function.__code__]
-        tree = _Marker(found.names.filename, found.tree.name, self.marks).visit(found.tree)
-        start = instrument.entry(found.names, found.kinds)
-        found.function = instrument.compile_function(tree, start, found.names.filename, found.names.namespace)
-        found.function.__lastput_original__ = found.original  # type: ignore[attr-defined]
-        self.by_code[found.function.__code__] = found
+    def finished(self, names: Names, tree: ast.FunctionDef) -> ast.FunctionDef:
+        """A function with a mark before each of its statements."""
+        tree.body = _Marker(names.filename, tree.name, self.marks).marked(tree.body)
+        return tree
 
     def _telling(self, told: Told, function: Function) -> Function:
         enter, leave = (told.name, "enter") in self.observable, (told.name, "return") in self.observable
@@ -94,24 +90,30 @@ class EmittingProgram(Program):
         return _telling_entry(told, function) if enter else function
 
 
-class _Marker(ast.NodeTransformer):
+class _Marker:
     """Puts a mark before each statement of a function."""
 
     def __init__(self, file: str, function: str, marks: list[Frame]) -> None:
         self.file, self.function, self.marks = file, function, marks
 
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        super().generic_visit(node)
-        for field in ("body", "orelse"):
-            inside = getattr(node, field, None)
-            if isinstance(inside, list):
-                setattr(node, field, [s for statement in inside for s in (self._mark(statement), statement)])
-        return node
+    def marked(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        """Statements, and those inside of them, each with a mark before it."""
+        made = []
+        for statement in body:
+            for field in ("body", "orelse"):
+                inside = getattr(statement, field, None)
+                if inside:
+                    setattr(statement, field, self.marked(inside))
+            made += [self._mark(statement), statement]
+        return made
 
     def _mark(self, statement: ast.stmt) -> ast.stmt:
         self.marks.append(Frame(self.function, self.file, statement.lineno))
         call = ast.Call(ast.Name(MARK, ast.Load()), [ast.Constant(len(self.marks) - 1)], [])
-        return ast.fix_missing_locations(ast.copy_location(ast.Expr(call), statement))
+        mark = ast.Expr(call)
+        for node in (mark, call, call.func, *call.args):
+            ast.copy_location(node, statement)
+        return mark
 
 
 def _telling_entry(entry: Told, function: Function) -> Function:

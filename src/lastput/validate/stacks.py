@@ -53,8 +53,10 @@ class Stacks:
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._starts = {id(code): _starts(code) for code in (*program.by_code, RETURN_CODE)}
-        """Of each code whose frames count."""
+        self._counting = {id(code) for code in (*program.by_code, RETURN_CODE)}
+        """The codes whose frames count."""
+        self._starts: dict[int, list[int]] = {}
+        """Of those that were met."""
         self._numbers: dict[tuple[Any, ...], int] = {}
         self.levels: list[Level] = [Level(OUTSIDE, RETURN_CODE, 0, {})]
         """By number."""
@@ -68,7 +70,7 @@ class Stacks:
         inner: list[FrameType] = []
         kept = 0
         while frame is not None:
-            if id(frame.f_code) in self._starts:
+            if id(frame.f_code) in self._counting:
                 inner.append(frame)
                 place = places.get(id(frame))
                 if place is not None:
@@ -88,7 +90,10 @@ class Stacks:
 
     def _number(self, outer: int, frame: FrameType) -> int:
         code, values = frame.f_code, frame.f_locals
-        at = self._starts[id(code)][frame.f_lasti // 2]
+        starts = self._starts.get(id(code))
+        if starts is None:
+            starts = self._starts[id(code)] = _starts(code)
+        at = starts[frame.f_lasti // 2]
         if code is RETURN_CODE:
             # Which function it waits for, the frame inside of it says.
             values = {str(i): v for i, v in enumerate(values["args"])}
