@@ -16,7 +16,7 @@ from lastput.study.claims import claims
 from lastput.study.corpus import entries
 from lastput.study.experiment import Run
 from lastput.study.registry import SCENARIOS
-from tests.study import test_age_vs_exit, test_events, test_parts
+from tests.study import test_age_vs_exit, test_events, test_lru_gen, test_parts
 
 TESTS = Path(__file__).parents[1]
 
@@ -46,6 +46,7 @@ def runs() -> Iterator[Run]:
     for questions in (pairs.QUESTIONS, pairs.ORDERS, pairs.STRANGERS, pairs.WINDOW):
         yield from (question.run for question in questions)
     yield from test_parts.RUNS
+    yield from test_lru_gen.RUNS
 
 
 def settings() -> Iterator[tuple[str, Mapping[str, Value]]]:

@@ -17,6 +17,7 @@ from lastput.kernel.mmap import exit_mmap
 from lastput.kernel.preempt import might_sleep
 from lastput.kernel.sched import current, task_struct
 from lastput.kernel.sched_mm import mmdrop
+from lastput.kernel.v6.lru_gen import LruGen, lru_gen_del_mm
 from lastput.kernel.v6.mmap import exit_mmap as v6_exit_mmap
 from lastput.lang import atomic, await_, kzalloc, ptr
 
@@ -37,6 +38,8 @@ def __mmput(mm: ptr[mm_struct]) -> None:
         exit_mmap(mm)
     if Mm.scanners and not Scan.exit_first:
         mm_slot_exit(mm)
+    if LruGen.mm_list:
+        lru_gen_del_mm(mm)
     mmdrop(mm)
 
 

@@ -181,6 +181,13 @@ STRANGERS = (
         delayed_fput=True,
     ),
     yes(
+        "stranger",
+        "LRU_GEN's walk of page tables drops it last: a worker tears it down",
+        ("kswapd", "mmput_async"),
+        ("kworker", RELEASE),
+        holder="lru-gen",
+    ),
+    yes(
         "stranger-ends",
         "a reader of /proc/PID/smaps drops the address space last, in which kvm_run is mapped",
         ("reader", RELEASE),
@@ -199,9 +206,19 @@ STRANGERS = (
         vcpus=1,
         mapped_run=True,
     ),
+    yes(
+        "stranger-ends",
+        "LRU_GEN's walk drops it last: one worker tears it down, another releases the vcpu's file",
+        ("kworker", RELEASE),
+        ("kworker2", "kvm_destroy_vm"),
+        holder="lru-gen",
+        delayed_fput=True,
+        vcpus=1,
+        mapped_run=True,
+    ),
     no("stranger-ends", "a reader drops it last; kvm_run is not mapped", holder="reader", vcpus=1),
 )
-"""Who else may tear the address space down, and the VM (recorded on real kernels: 6.1 and 6.12)."""
+"""Who else may tear the address space down, and the VM (recorded on real kernels, but for LRU_GEN's walk)."""
 
 WINDOW = (
     yes("window", "the process exits, its descriptors are open", ("vmm", RELEASE)),

@@ -61,10 +61,10 @@ class Pairs:
     mapped_run: bool = option(False, "the process has kvm_run mapped")
     holder: str = option(
         "none",
-        "who else holds the address space: a reader of /proc/PID/smaps, DAMON, an asynchronous page fault, "
-        "which holds the VM, too, or the file of a vhost device, which is in the process and in a message "
-        "that a kernel thread frees",
-        values=("none", "reader", "damon", "async_pf", "vhost"),
+        "who else holds the address space: a reader of /proc/PID/smaps, DAMON, a walk of LRU_GEN, whose last "
+        "put is left to a worker, an asynchronous page fault, which holds the VM, too, or the file of a "
+        "vhost device, which is in the process and in a message that a kernel thread frees",
+        values=("none", "reader", "damon", "lru-gen", "async_pf", "vhost"),
     )
 
 

@@ -27,6 +27,7 @@ from lastput.kernel.hlist import hlist_empty
 from lastput.kernel.mm_types import Mm, mm_struct, page
 from lastput.kernel.mmu_notifier import Notifiers
 from lastput.kernel.sched import task_struct
+from lastput.kernel.v6.lru_gen_walk import async_put_work, mmput_async, mmput_async_fn
 from lastput.kernel.vhost import vhost_dev, vhost_dev_set_owner
 from lastput.kernel.vmscan import shrink_active_list
 from lastput.kvm.arm64.kvm_host import Arm
@@ -100,7 +101,7 @@ def in_order(mm: ptr[mm_struct]) -> bool:
         return witness.released and hashed(mm) and mm.mm_users.counter != 0
     if Pairs.pair == "stranger-ends":
         return actors.ending and witness.destroying
-    return actors.holder and witness.exit_inside
+    return (actors.holder or async_put_work.inside) and witness.exit_inside
 
 
 def they_meet(mm: ptr[mm_struct]) -> bool:
@@ -183,13 +184,13 @@ def start_descriptor_holder(s: Setup, vmm: Vmm) -> None:
 def start_kernel_thread(s: Setup, held: Any) -> None:
     """A kernel thread puts a file, and a worker releases it if that was the last put."""
     s.thread("kthread", free_message, held, task=s.static(task_struct, "task_kthread", kthread=True))
-    start_worker(s)
+    start_worker(s, "kworker")
 
 
-def start_worker(s: Setup) -> None:
+def start_worker(s: Setup, name: str) -> None:
     """The worker that releases what kernel threads have put."""
-    worker = s.static(task_struct, "task_kworker", kthread=True)
-    s.thread("kworker", delayed_fput, task=worker, daemon=True)
+    worker = s.static(task_struct, f"task_{name}", kthread=True)
+    s.thread(name, delayed_fput, task=worker, daemon=True)
 
 
 def give_vhost(s: Setup, vmm: Vmm) -> None:
@@ -212,6 +213,8 @@ def start_memory_holder(s: Setup, vmm: Vmm) -> None:
         s.thread("kworker", async_pf_execute, work, task=s.static(task_struct, "task_kworker"))
     elif Pairs.holder == "vhost":
         give_vhost(s, vmm)
+    elif Pairs.holder == "lru-gen":
+        start_walk(s, vmm)
     elif Pairs.holder != "none":
         start_reader(s, vmm)
 
@@ -226,7 +229,17 @@ def start_reader(s: Setup, vmm: Vmm) -> None:
     if not damon:
         actors.stranger = made
     elif Files.delayed_fput:
-        start_worker(s)
+        start_worker(s, "kworker")
+
+
+def start_walk(s: Setup, vmm: Vmm) -> None:
+    """Reclaim has walked the page tables, and lets go of the address space; a worker does what follows."""
+    vmm.mm.mm_users.counter += 1
+    s.thread("kswapd", mmput_async, vmm.mm, task=s.static(task_struct, "task_kswapd", kthread=True))
+    worker = s.static(task_struct, "task_kworker", kthread=True)
+    s.thread("kworker", mmput_async_fn, task=worker, daemon=True)
+    if Files.delayed_fput:
+        start_worker(s, "kworker2")
 
 
 def watch_releases(vmm: Vmm) -> None:

@@ -7,7 +7,8 @@ there are more stage 2s, and a release frees them one by one: one that is gone m
 
 Two threads of a process: one unmaps both pages of guest memory, under 2 top-level entries, the other
 closes the VM; then both exit. `who=reaper`: the process exits, and the OOM reaper, which must not block,
-unmaps its memory. Also checked with a third thread, kswapd (`passes=1`).
+unmaps its memory. Also checked with a third thread, kswapd (`passes=1`). `v6.12-lru-gen`: a process that
+unmaps and exits, while LRU_GEN asks for both pages, with clear_young; in between the unmap drops mmu_lock.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from lastput.kernel.page import lru
 from lastput.kernel.sched import current
 from lastput.kernel.sched_mm import mmdrop
 from lastput.kernel.task_work import task_work_run
+from lastput.kernel.v6.lru_gen import LruGen, evict_folios
 from lastput.kernel.vmscan import shrink_active_list
 from lastput.kvm.v6.arm64.kvm_host import Arm6
 from lastput.kvm.v6.blockable import non_block_end, non_block_start
@@ -40,8 +42,9 @@ class Unmap6:
 
     who: str = option(
         "munmap",
-        "one thread unmaps while another closes the VM; or the OOM reaper does while the process exits",
-        values=("munmap", "reaper"),
+        "one thread unmaps while another closes the VM; or the OOM reaper does while the process exits; or "
+        "one thread unmaps, and exits",
+        values=("munmap", "reaper", "alone"),
     )
     passes: int = option(0, "pages that reclaim looks at, one after the other", low=0, high=1)
 
@@ -92,7 +95,10 @@ def oom_reaper(mm: ptr[mm_struct]) -> None:
 
 def kswapd() -> None:
     """Reclaim."""
-    shrink_active_list()
+    if LruGen.lru_gen:
+        evict_folios()
+    else:
+        shrink_active_list()
 
 
 # -- properties ------------------------------------------------------------------------------
@@ -110,6 +116,11 @@ def vm_is_gone() -> bool:
 def unmap_meets_release() -> bool:
     """The window: an unmap is under way, or has its lock broken, and a release has begun."""
     return witness6.unmapping != 0 and witness6.releasing != 0
+
+
+def ageing_meets_a_broken_unmap() -> bool:
+    """Reclaim asks while an unmap is half done."""
+    return witness6.unmapping != 0 and witness6.aging != 0
 
 
 def unmap_after_release() -> bool:
@@ -130,13 +141,14 @@ def unmap_after_release() -> bool:
         "34b8f4adedd5": with_(V7_3, pages=2, nested=1),
         "reaper-blocks": with_(V6_12, pages=2, who="reaper", honour_may_block=False),
         "b5331379bc62": with_(V6_12, pages=2, who="reaper"),
+        "v6.12-lru-gen": with_(V6_12, pages=2, who="alone", passes=1, lru_gen=True),
     },
-    options=(Unmap6, Mm, Kvm6, Arm6, Notifiers),
+    options=(Unmap6, LruGen, Mm, Kvm6, Arm6, Notifiers),
 )
 def unmap_vs_release(s: Setup) -> None:
     """Guest memory is unmapped in parts while stage 2 goes away."""
     reaper = Unmap6.who == "reaper"
-    threads = 1 if reaper else 2
+    threads = 2 if Unmap6.who == "munmap" else 1
     made = boot(s, users=threads, sharers=threads, mapped=Mm.pages)
     if reaper:
         made.mm.mm_count.counter += 1
@@ -144,10 +156,14 @@ def unmap_vs_release(s: Setup) -> None:
         s.thread("oom_reaper", oom_reaper, made.mm, task=kernel_task(s, "oom_reaper"))
     else:
         s.thread("unmapper", unmapper, task=task(s, "unmapper", made))
+    if Unmap6.who == "munmap":
         s.thread("closer", closer, task=task(s, "closer", made))
     if Unmap6.passes:
         s.thread("kswapd", kswapd, task=kernel_task(s, "kswapd"))
+        if not reaper:
+            s.reachable(ageing_meets_a_broken_unmap)
     watch(s, made, others=threads + reaper)
     s.final(vm_is_gone)
-    s.reachable(unmap_meets_release)
-    s.reachable(unmap_after_release)
+    if Unmap6.who != "alone":
+        s.reachable(unmap_meets_release)
+        s.reachable(unmap_after_release)

@@ -18,11 +18,14 @@ from lastput.kernel.mm_types import Mm, anon_vma, mm_struct, mmu_notifier_mm, pa
 from lastput.kernel.mmu_notifier import mmu_notifier_ops
 from lastput.kernel.page import lru
 from lastput.kernel.sched import task_struct
+from lastput.kernel.v6.memory import Change
 from lastput.kvm.v6.arch import arch_ram_base
+from lastput.kvm.v6.change_pte import kvm_mmu_notifier_change_pte
 from lastput.kvm.v6.kvm_host import kvm, kvm_memslots, kvm_vcpu, vm_list
 from lastput.kvm.v6.kvm_main import kvm_vcpu_release, kvm_vm_release
 from lastput.kvm.v6.notifier import (
     kvm_mmu_notifier_clear_flush_young,
+    kvm_mmu_notifier_clear_young,
     kvm_mmu_notifier_invalidate_range_end,
     kvm_mmu_notifier_invalidate_range_start,
     kvm_mmu_notifier_release,
@@ -123,8 +126,10 @@ def _vm(s: Setup, mm: Any, slots: int) -> Any:
     vm.mmu_notifier.ops = s.static(
         mmu_notifier_ops,
         "kvm_mmu_notifier_ops",
+        change_pte=kvm_mmu_notifier_change_pte if Kvm6.arch == "arm64" and Change.change_pte else NULL,
         release=kvm_mmu_notifier_release,
         clear_flush_young=kvm_mmu_notifier_clear_flush_young,
+        clear_young=kvm_mmu_notifier_clear_young,
         invalidate_range_start=kvm_mmu_notifier_invalidate_range_start,
         invalidate_range_end=kvm_mmu_notifier_invalidate_range_end,
     )

@@ -42,6 +42,55 @@ CLAIMS = (
             Exhibit("with the tests it holds: a release may run beside other notifiers", Run(WHERE, "v7.3")),
             Exhibit("with the tests Linux 6.12 holds", Run(WHERE, "v6.12")),
             Exhibit("with the tests Linux 6.1 holds", Run(WHERE, "v6.1")),
+            Exhibit("with the tests 6.12 holds where LRU_GEN is on, too", Run(WHERE, "v6.12-lru-gen")),
+            Exhibit(
+                "without them LRU_GEN's look around a page follows a NULL pointer as well",
+                Run(
+                    WHERE,
+                    "v6.12-lru-gen-no-guard",
+                    expect=violated(
+                        "null-deref",
+                        "kvm_pgtable_stage2_test_clear_young",
+                        story=(("vmm", "kvm_free_stage2_pgd"), ("kswapd", "lru_gen_look_around")),
+                    ),
+                ),
+            ),
+            Exhibit(
+                "6.12 does not ask for private pages of an exiting process, but looks for that too early",
+                Run(
+                    WHERE,
+                    "v6.12-lru-gen-no-guard",
+                    {"skip_exiting": True},
+                    violated(
+                        "null-deref",
+                        "kvm_pgtable_stage2_test_clear_young",
+                        story=(
+                            ("kswapd", "folio_referenced_one"),
+                            ("vmm", "kvm_free_stage2_pgd"),
+                            ("kswapd", "lru_gen_look_around"),
+                        ),
+                    ),
+                ),
+            ),
+            Exhibit(
+                "LRU_GEN's walk of page tables is a user of the address space, so exit_mmap comes later; but "
+                "the process goes on to close the VM",
+                Run(
+                    WHERE,
+                    "v6.12-lru-gen-walk",
+                    {"age_guard": False},
+                    violated(
+                        "null-deref",
+                        "kvm_pgtable_stage2_test_clear_young",
+                        story=(
+                            ("vmm", "mmu_notifier_unregister"),
+                            ("vmm", "kvm_free_stage2_pgd"),
+                            ("kswapd", "walk_pte_range"),
+                        ),
+                    ),
+                ),
+            ),
+            Exhibit("with the tests the walk is safe", Run(WHERE, "v6.12-lru-gen-walk")),
             Exhibit(
                 "the test alone is not enough: without mmu_lock (lockless ageing) stage 2 goes after it",
                 Run(

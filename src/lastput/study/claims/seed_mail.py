@@ -99,9 +99,9 @@ CLAIMS = (
         correction="True for one process with one table. exit_files only drops references: the VM goes in "
         "task work, or in a worker, which may do it while exit_mmap is under way. With another holder of the "
         "address space exit_mmap comes after the descriptors were closed, or in the holder's context (a "
-        "worker's, too, that releases the file of a vhost device). With kvm_run mapped the descriptors never "
-        "go first, and the VM goes in the holder's context as well, or in a worker's if that is a kernel "
-        "thread.",
+        "worker's, too, that releases the file of a vhost device, or to which LRU_GEN leaves its last put). "
+        "With kvm_run mapped the descriptors never go first, and the VM goes in the holder's context as "
+        "well, or in a worker's if that is a kernel thread.",
         exhibits=(
             *(exhibit(question) for question in ORDERS),
             *(exhibit(question) for question in STRANGERS),
