@@ -198,6 +198,25 @@ def test_the_guest_writes_after_a_fork() -> None:
         assert play.look(lambda: pte.page == play.object("mm").pte[1].page) is True
 
 
+def test_a_page_comes_back_from_swap() -> None:
+    """Others use it, too, the swap cache at least: it is read-only, and copied in the same fault."""
+    reclaim = role("reclaim", "rmap_invalidate 1 3", mm=False)
+    with played(there(role("vmm", "run 0; touch 1 1; touch 2 0"), reclaim)) as play:
+        play.copies = True
+        play.end("reclaim")
+        play.makes("vmm")
+        assert play.makes("vmm") == [  # c3, line 6101
+            *("kvm_handle_guest_abort", "__gfn_to_pfn_memslot", "hva_to_pfn", "wp_page_copy"),
+            *("__mmu_notifier_invalidate_range_start", "kvm_mmu_notifier_invalidate_range_start"),
+            *("kvm_unmap_gfn_range", "__unmap_stage2_range", "kvm_pgtable_stage2_unmap"),
+            *("__mmu_notifier_change_pte", "kvm_mmu_notifier_change_pte"),
+            *("kvm_set_spte_gfn", "kvm_pgtable_stage2_map"),
+            *("__mmu_notifier_invalidate_range_end", "kvm_mmu_notifier_invalidate_range_end"),
+        ]
+        play.makes("vmm")
+        assert play.look(lambda: play.object("pgd").pte[0].table.pte[2].writable) is False
+
+
 def test_the_owner_may_not_access_the_page_either() -> None:
     with played(there(role("vmm", "munmap 1 2; invalidate 2 3; run 0; touch 1 1; touch 2 1"))) as play:
         play.makes("vmm", 3)

@@ -18,6 +18,7 @@ from lastput.kernel.mm_types import Mm, mm_struct, page, pte_t
 from lastput.kernel.mmu_notifier import mmu_notifier_change_pte
 from lastput.kernel.page import alloc_page_vma, lru, put_page
 from lastput.kernel.sched import current
+from lastput.kernel.spinlock import spin_lock, spin_unlock
 from lastput.lang import NULL, atomic, choose, option, options, ptr
 
 
@@ -108,6 +109,26 @@ def wp_page_reuse(pte: ptr[pte_t]) -> None:
             pte.writable = True
 
 
+def do_swap_page(mm: ptr[mm_struct], address: int, write: bool) -> None:
+    """Map a page that has other users where none is, unless somebody was faster: one from swap, which the
+    swap cache has, too. It is read-only, and copied for a write. So is the page of zeros that a read gets.
+
+    Source: Linux 6.1, mm/memory.c.
+    """
+    new = alloc_page_vma(address, mm.mmap.anon_vma)
+    pte = mm.pte[address]
+    spin_lock(mm.page_table_lock)
+    lost = pte.page != NULL
+    if not lost:
+        lru.list[address] = new
+        set_pte_at(pte, new, False)
+    spin_unlock(mm.page_table_lock)
+    if lost:
+        put_page(new)
+    elif write:
+        wp_page_copy(mm, address)
+
+
 ALLOWED = 0
 COPY = 1
 """What becomes of a page that is looked up where its entry does not allow it; anything else: an error."""
@@ -136,7 +157,10 @@ def get_user_page(mm: ptr[mm_struct], address: int, write: bool) -> ptr[page]:
     found = fast(pte, write)
     while not found:
         if not pte.page:
-            if choose(2) == ALLOWED:
+            how = choose(3)
+            if how == COPY:
+                do_swap_page(mm, address, write)
+            elif how == ALLOWED:
                 do_anonymous_page(mm, address)
             else:
                 return found
