@@ -41,6 +41,12 @@ def without(whole: Recording, *dropped: Event) -> Recording:
     return _each(whole, lambda e: None if e in dropped else e)
 
 
+def with_again(whole: Recording, repeated: Event) -> Recording:
+    """The recording with one event twice."""
+    kept = [e for one in whole.events for e in ([one, one] if one is repeated else [one])]
+    return replace(whole, events=tuple(replace(e, number=number) for number, e in enumerate(kept)))
+
+
 def _each(whole: Recording, change: Callable[[Event], Event | None]) -> Recording:
     kept = [one for one in map(change, whole.events) if one is not None]
     return replace(whole, events=tuple(replace(e, number=number) for number, e in enumerate(kept)))

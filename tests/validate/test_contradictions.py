@@ -9,11 +9,12 @@ from dataclasses import replace
 
 import pytest
 
+from lastput.ftrace.event import Event
 from lastput.validate.impostors import END, START
 from lastput.validate.lives import lives
-from lastput.validate.sights import halves, sights
+from lastput.validate.sights import halves, returned_again, sights
 from lastput.validate.validation import validate
-from tests.validate.changing import disagreements, nth, recorded, says, with_args, without
+from tests.validate.changing import disagreements, nth, recorded, says, with_again, with_args, without
 
 WRONG = 0xFFFF_0000_0DEA_D000
 
@@ -118,3 +119,23 @@ def test_an_entry_at_the_edge_may_have_one_record() -> None:
     found = sights(cut.events)
     assert [s.events for s in found if s.cpu == last.cpu][-1] == 1
     assert not halves(found, whole.twice)
+
+
+def test_a_function_that_returns_twice_from_one_entry() -> None:
+    """Also where the life of the VM is over with the first of the two returns."""
+    whole = recorded("m2-age-across-release")
+    made = validate(with_again(whole, nth(whole, "destroy_vm_ret")))
+    assert disagreements(made) == ["returns of this entry: 2 in the trace, 1 by other events"]
+
+
+def test_returns_that_belong_to_an_entry_each() -> None:
+    """A function may be inside of itself, and may have been entered before the recording."""
+    whole = recorded("m2-age-across-release")
+    enter, leave = nth(whole, "destroy_vm"), nth(whole, "destroy_vm_ret")
+
+    def told(*events: Event) -> set[int]:
+        return returned_again(sights([replace(e, number=n) for n, e in enumerate(events)]))
+
+    assert told(leave, enter, enter, leave, leave, enter, leave) == set()
+    assert told(enter, leave, leave) == {1}
+    assert told(leave, leave) == set()  # entries are not recorded

@@ -16,7 +16,7 @@ from lastput.validate.ignored import ELSEWHERE, Counts, count
 from lastput.validate.lives import BY_KVM, Life, lives
 from lastput.validate.reading import read as read_script
 from lastput.validate.script import Call, Role, Stage
-from lastput.validate.sights import Sight, halves, sights
+from lastput.validate.sights import Sight, halves, returned_again, sights
 from lastput.validate.tasks import KTHREADD, Task, of_kernel, owners, tasks
 from lastput.validate.told import ACCESS, STATUS, Facts, Made, Script
 
@@ -75,8 +75,8 @@ def _cast(
         cast.seen.extend((number, sight) for sight in script.seen)
     cast.seen.sort(key=lambda pair: pair[1].number)
     _count_ignored(cast, read, scripts)
-    cut = halves(found, recording.twice)
-    cast.contradictions = contradictions(life, [sight for _, sight in cast.seen], own, cut)
+    cut, again = halves(found, recording.twice), returned_again(found)
+    cast.contradictions = contradictions(life, [sight for _, sight in cast.seen], own, cut, again)
     return cast
 
 

@@ -49,27 +49,37 @@ SLOT = "slot"
 
 
 def contradictions(
-    life: Life, seen: Sequence[Sight], own: Mapping[int, Sequence[Sight]], halves: Collection[int]
+    life: Life,
+    seen: Sequence[Sight],
+    own: Mapping[int, Sequence[Sight]],
+    halves: Collection[int],
+    again: Collection[int],
 ) -> dict[int, tuple[Contradiction, ...]]:
     """All of a life, by the number of the event.
 
     `seen` is what must be seen in the model, `own` all that each task was seen to do, both in order;
-    `halves` are the entries of which one of two events is missing.
+    `halves` are the entries of which one of two events is missing, `again` the returns that come twice.
     """
     found: dict[int, tuple[Contradiction, ...]] = {}
-    for sight, one in _all(life, seen, own, halves):
+    for sight, one in _all(life, seen, own, halves, again):
         found[sight.number] = (*found.get(sight.number, ()), one)
     return found
 
 
 def _all(
-    life: Life, seen: Sequence[Sight], own: Mapping[int, Sequence[Sight]], halves: Collection[int]
+    life: Life,
+    seen: Sequence[Sight],
+    own: Mapping[int, Sequence[Sight]],
+    halves: Collection[int],
+    again: Collection[int],
 ) -> Iterator[Found]:
     yield from _of_vm(life, seen)
     yield from _slots(life, seen)
     for sight in seen:
         if sight.number in halves:
             yield sight, Contradiction("events of this entry", 1, 2)
+        if sight.number in again:
+            yield sight, Contradiction("returns of this entry", 2, 1)
     for sights in own.values():
         yield from _torn_down(sights)
         yield from _invalidations(sights)

@@ -6,6 +6,7 @@ kprobe's knows the arguments, the tracer's the caller. They are one `Sight`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -120,6 +121,33 @@ def halves(found: Sequence[Sight], twice: Collection[str]) -> set[int]:
         of_cpu.setdefault(sight.cpu, []).append(sight)
     inner = (sight for own in of_cpu.values() for sight in own[1:-1])
     return {s.number for s in inner if s.kind == "enter" and s.name in twice and s.events == 1}
+
+
+def returned_again(found: Sequence[Sight]) -> set[int]:
+    """Numbers of the returns after which the task returns from that function again, not having entered it.
+
+    As far as entries of the function are recorded, and from when on every CPU's events are there.
+    """
+    entered = {sight.name for sight in found if sight.kind == "enter"}
+    began: dict[int, int] = {}
+    for sight in found:
+        began.setdefault(sight.cpu, sight.time)
+    inside: Counter[tuple[int, str]] = Counter()
+    """How often a task is inside of a function; it may call itself."""
+    left: dict[tuple[int, str], Sight] = {}
+    """The last return of a task from a function."""
+    again: set[int] = set()
+    for sight in found:
+        key = sight.pid, sight.name
+        if sight.kind == "enter":
+            inside[key] += 1
+        elif sight.kind == "return" and sight.name in entered:
+            if inside[key]:
+                inside[key] -= 1
+            elif key in left and left[key].time >= max(began.values()):
+                again.add(left[key].number)
+            left[key] = sight
+    return again
 
 
 def of_tasks(found: Iterable[Sight]) -> dict[int, list[Sight]]:
