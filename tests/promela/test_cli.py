@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lastput.engine.search import SPREAD
 from lastput.promela.check import Disagreement, check
 from lastput.promela.compile import sample
 from lastput.promela.interpreter import Interpreter
@@ -58,6 +59,32 @@ def test_a_search_past_violations_shows_one(cli: Cli, tmp_path: Path) -> None:
     assert cut.status == 1
     assert "\nviolated\n" in cut.out
     assert "The counts are of a part: the limit of --max-states was reached." in cut.out
+
+
+MANY = """\
+byte done, sum;
+active [3] proctype adder() {
+    byte i, mine;
+    do
+    :: i < 3 -> mine = sum; sum = mine + 1; i++
+    :: i == 3 -> break
+    od;
+    done++
+}
+active proctype judge() {
+    done == 3 -> assert(sum != 2)
+}
+"""
+
+
+def test_cores_change_nothing_that_is_told(cli: Cli, tmp_path: Path) -> None:
+    """The same counts and schedule with two threads as with one, where levels are worth two."""
+    command = ["import", "promela", written(tmp_path, MANY), "--check", "--json", "--cores"]
+    one, two = (json.loads(cli(*command, cores).out) for cores in "12")
+    assert one["verdict"] == "violated"
+    assert max(one["levels"]) > SPREAD
+    for key in ("states", "transitions", "depth", "levels", "violation"):
+        assert two[key] == one[key]
 
 
 def test_it_says_what_was_understood(cli: Cli) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from lastput.cli import exits, interrupt, terminal
 from lastput.cli.limits import count, seconds, size
 from lastput.cli.progress import Live
+from lastput.host import usable_cores
 from lastput.lang.errors import UsageError
 from lastput.report.style import style_for
 
@@ -22,9 +23,10 @@ def run(args: argparse.Namespace) -> int:
         size("--max-memory", args.max_memory),
         seconds("--timeout", args.timeout),
     )
+    cores = count("--cores", args.cores)
     defines = _defines(args.define)
-    if not args.check and (args.keep_going or args.json or any(limit is not None for limit in limits)):
-        raise UsageError("--keep-going, --json and limits are for a search: add --check")
+    if not args.check and (args.keep_going or args.json or any(n is not None for n in (cores, *limits))):
+        raise UsageError("--keep-going, --json, --cores and limits are for a search: add --check")
 
     from lastput.promela.parser import parse
     from lastput.promela.text import understood
@@ -45,7 +47,10 @@ def run(args: argparse.Namespace) -> int:
             interrupt.raising()
 
     with Live() as live:
-        answer = check(model, Limits(*limits), keep_going=args.keep_going, progress=live.update, phase=phase)
+        answer = check(
+            model, Limits(*limits), keep_going=args.keep_going, cores=cores or usable_cores(),
+            progress=live.update, phase=phase,
+        )  # fmt: skip
     interrupt.verdict_known()
     terminal.say(json.dumps(data(answer), indent=2) + "\n" if args.json else report(answer, style))
     return exits.OF_VERDICT[answer.verdict]

@@ -492,6 +492,7 @@ def _add_import(commands: argparse._SubParsersAction[Parser]) -> None:
         "--define", metavar="NAME=VALUE", action="append", default=[], help="a macro; repeatable"
     )
     import_.add_argument("--keep-going", action="store_true", help="count all violations, past the first")
+    import_.add_argument("--cores", metavar="N", help="cores to search with (default: all there are)")
     limits = import_.add_argument_group("limits; one that is reached gives `incomplete`")
     limits.add_argument("--max-states", metavar="N", help="states to store")
     limits.add_argument("--max-memory", metavar="SIZE", help="memory of the search, as 512M or 4G")

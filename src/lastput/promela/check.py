@@ -68,10 +68,12 @@ def check(
     limits: Limits | None = None,
     *,
     keep_going: bool = False,
+    cores: int = 1,
     progress: Callable[[Progress], None] | None = None,
     phase: Callable[[str], None] | None = None,
 ) -> Answer:
-    """Search all interleavings of `model`, to the first violation or, with `keep_going`, to the end.
+    """Search all interleavings of `model`, to the first violation or, with `keep_going`, to the end; with so
+    many threads.
 
     ModelError for a model that cannot be compiled; Disagreement if the interpreter contradicts the search."""
     begun = time.perf_counter()
@@ -83,13 +85,13 @@ def check(
         compiled = compile_model(model, assumed)
         compiling, made = compiling + compiled.seconds, made + 1
         say(f"searching {model.name}")
-        outcome = search(_asked(compiled, keep_going), limits=limits, progress=progress)
+        outcome = search(_asked(compiled, keep_going), limits=limits, progress=progress, cores=cores)
         broken = [compiled.sites[c] for c in outcome.codes if compiled.sites[c].kind in REMADE]
         if not broken or outcome.stop in ("interrupt", "timeout"):
             break
         assumed = corrected(assumed, broken)
         say(f"compiling {model.name} again: what was assumed of it does not hold")
-    found = None if broken else _example(compiled, outcome, limits)
+    found = None if broken else _example(compiled, outcome, limits, cores)
     counted: dict[str, int] = {}
     for code, number in {**outcome.bounds, **outcome.codes}.items():
         kind = compiled.sites[code].kind
@@ -110,11 +112,13 @@ def _asked(compiled: Compiled, keep_going: bool) -> NativeModel:
     return replace(compiled.native, bounds=passed)
 
 
-def _example(compiled: Compiled, outcome: Outcome, limits: Limits | None) -> Counterexample | None:
+def _example(
+    compiled: Compiled, outcome: Outcome, limits: Limits | None, cores: int
+) -> Counterexample | None:
     """What was found, executed. A search that went past all violations has none, so there is another one."""
     found = outcome.violation
     if found is None and outcome.stop != "interrupt" and _real(compiled, outcome):
-        found = search(compiled.native, limits=limits).violation
+        found = search(compiled.native, limits=limits, cores=cores).violation
     return None if found is None else replayed(compiled, found)
 
 
