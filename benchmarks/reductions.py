@@ -124,7 +124,8 @@ class Subject:
         different = differences(self.result, less)
         if self.whole is not None and not different:
             other = self._past(reduce)
-            different = agreement.difference(self.whole, other) if other else "only one of two searches ends"
+            unlike = "only one of two searches ends"
+            different = agreement.difference(self.whole, other, names) if other else unlike
         return Row(
             self.run.words,
             self.group,
