@@ -12,7 +12,7 @@ from lastput.validate.ignored import AFTER, BEFORE
 from lastput.validate.outcome import Refused
 from lastput.validate.state import plain
 from lastput.validate.validation import validate
-from tests.validate.changing import recorded
+from tests.validate.changing import nth, recorded, without
 
 
 def test_a_recording_that_lost_events_is_not_accepted() -> None:
@@ -55,3 +55,33 @@ def test_every_event_is_matched_or_ignored(name: str, reason: str) -> None:
         ignored = sum(sum(names.values()) for names in tried.ignored.values())
         assert matched + ignored == len(whole.events)
     assert any(reason in tried.ignored for tried in made.tried)
+
+
+def test_a_last_event_is_missed_when_the_parent_was_told() -> None:
+    """exit_notify comes behind the last release of a task."""
+    whole = recorded("a7")
+    last = [e for e in whole.events if e.kind == "return"][-1]
+    assert last.name == "kvm_destroy_vm"
+    cut = without(whole, last)
+    made = validate(cut)
+    assert made.word == "refused"
+    assert [tried.around[-1].split(", ")[0] for tried in made.tried] == [
+        "line 103: 18.591414 kvmlab-358 tells signal_generate"
+    ]
+    untold = without(cut, nth(cut, "signal_generate"))
+    assert validate(untold).word == "accepted", "the recording may end before it comes"
+
+
+def test_a_thread_ends_with_its_process() -> None:
+    """Only the last task of a process tells the parent, for all of them."""
+    whole = recorded("a3")
+    (tried,) = validate(whole).tried
+    ends = {seen.thread: seen for seen in tried.seen if seen.shows_end}
+    assert len(ends) == 3
+    assert len({seen.number for seen in ends.values()}) == 1
+    teller = whole.events[ends[0].number].pid
+    for thread in ends:
+        *_, last, _ = [seen for seen in tried.seen if seen.thread == thread]
+        dropped = whole.events[last.number]
+        if dropped.pid != teller:
+            assert validate(without(whole, dropped)).word == "refused"

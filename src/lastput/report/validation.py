@@ -113,7 +113,7 @@ def verdict(tried: Tried) -> str:
     outcome = tried.outcome
     if isinstance(outcome, Accepted):
         return _accepted(tried, outcome)
-    fit = f"the first {outcome.position:,} of {plural(len(tried.seen), 'event')} fit"
+    fit = f"the first {tried.matched.total():,} of {plural(tried.wanted, 'event')} fit"
     if isinstance(outcome, Undecided):
         return f"undecided: {outcome.reason}; {fit}."
     return f"refused: {fit}, then {outcome.why}."
@@ -121,9 +121,9 @@ def verdict(tried: Tried) -> str:
 
 def _accepted(tried: Tried, outcome: Accepted) -> str:
     """What was matched by how much, and what that is worth."""
-    count = plural(len(tried.seen), "event")
+    count = plural(tried.wanted, "event")
     said = (
-        f"{tried.word}: {count} {'is' if len(tried.seen) == 1 else 'are'} matched by "
+        f"{tried.word}: {count} {'is' if tried.wanted == 1 else 'are'} matched by "
         f"{plural(len(outcome.schedule), 'step')} of the model, in {seconds_text(outcome.effort.seconds)}."
     )
     if tried.word == "vacuous":

@@ -62,8 +62,8 @@ def _vm(tried: Tried) -> dict[str, Any]:
         "pages": stage.pages,
         "tasks": [{"name": role.name, "calls": [call.name for call in role.calls]} for role in stage.roles],
         "verdict": tried.word,
-        "wanted": len(tried.seen),
-        "fits": len(tried.seen) if isinstance(outcome, Accepted) else outcome.position,
+        "wanted": tried.wanted,
+        "fits": tried.matched.total(),
         "matched": [
             {"function": name, "at": at, "count": number}
             for (name, at), number in sorted(tried.matched.items())

@@ -32,6 +32,8 @@ class Cast:
     """Of each role, what its task was seen to do."""
     seen: list[tuple[int, Sight]]
     """What must occur in the model, in the order of the recording: number of the role, and the sight."""
+    ends: list[tuple[int, Sight]] = field(default_factory=list)
+    """What shows that a role has come to its end by then, all that it does on the way included."""
     ignored: Counts = field(default_factory=dict)
     """Events that the model need not explain: how many, by reason and name."""
     contradictions: Mapping[int, tuple[Contradiction, ...]] = field(default_factory=dict)
@@ -70,7 +72,7 @@ def _cast(
     read = {pid: read_script(known[pid], mine, facts) for pid, mine in own.items()}
     stage, scripts = _stage(life, facts, read, known)
     stage.version = version(recording)  # type: ignore[assignment]
-    cast = Cast(life, stage, facts, scripts, [], about.ignored)
+    cast = Cast(life, stage, facts, scripts, [], _ends(scripts), about.ignored)
     for number, script in enumerate(scripts):
         cast.seen.extend((number, sight) for sight in script.seen)
     cast.seen.sort(key=lambda pair: pair[1].number)
@@ -226,6 +228,13 @@ def _taking_part(life: Life, facts: Facts, read: dict[int, Script], known: dict[
             break
         part |= born
     return sorted(part, key=lambda pid: (pid not in facts.owner, pid))
+
+
+def _ends(scripts: Sequence[Script]) -> list[tuple[int, Sight]]:
+    """Of each role whose parent was told of the end of its process: who tells it is the last task of that."""
+    told = {script.task.tgid: script.parent_told for script in scripts if script.parent_told is not None}
+    exited = ((n, told.get(s.task.tgid)) for n, s in enumerate(scripts) if s.exits is not None)
+    return [(number, sight) for number, sight in exited if sight is not None]
 
 
 def _count_ignored(cast: Cast, read: dict[int, Script], scripts: Sequence[Script]) -> None:

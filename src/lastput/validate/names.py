@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 OTHERWISE: Mapping[str, str | None] = {
+    "exited": "exit_notify",  # where all of a task's end is over, what the kernel does behind it included
+    "exit_notify": None,
     "run_task_work": "task_work_run",  # which exit_task_work calls, too
     "task_work_run": None,
     "wait_for_readers": "__synchronize_srcu",

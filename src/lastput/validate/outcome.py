@@ -53,7 +53,8 @@ class Accepted:
     @property
     def counts(self) -> Counter[tuple[str, At]]:
         """How many events of each kind were found."""
-        return Counter((m.seen.function, m.seen.at) for m in self.matched)
+        found = (m.seen for m in self.matched if not m.seen.shows_end)
+        return Counter((seen.function, seen.at) for seen in found)
 
 
 @dataclass(frozen=True)

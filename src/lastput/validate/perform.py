@@ -184,6 +184,7 @@ def perform(role: int, call: int) -> None:
             if next_call(role, code):
                 perform_call(role, code)
             if act_of(code) == Act.exit:
+                exited()
                 return
         call += 1
 
@@ -197,6 +198,10 @@ def perform_call(role: int, code: int) -> None:
         with_file(role, code)
     else:
         other(role, code)
+
+
+def exited() -> None:
+    """Nothing is left to be seen of the task: its parent has been told."""
 
 
 def leave(role: int) -> None:

@@ -69,3 +69,6 @@ class Seen:
     checks: tuple[Check, ...] = ()
     line: int = 0
     """Of the recording's file, from 1: how an event is named to people."""
+    shows_end: bool = False
+    """It is no event of the function, but shows that the thread has come so far, and to nothing else on the
+    way. It is not counted among the events that are matched."""

@@ -21,6 +21,7 @@ from lastput.validate.lives import CREATES
 from lastput.validate.outcome import Accepted, Effort, Refused, Undecided
 from lastput.validate.script import Stage
 from lastput.validate.seen import VERB, Observable, Seen
+from lastput.validate.sights import Sight
 from lastput.validate.stage import build
 from lastput.validate.vocabulary import VOCABULARY
 
@@ -31,6 +32,12 @@ OF_INTEREST = ("kvm_", "__mmu_notifier_", "mmu_notifier_")
 
 EARLY = ("kvm_vcpu_ioctl", "kvm_arch_vcpu_ioctl_run")
 """Functions that the model leaves early: what the guest does meanwhile are calls of their own."""
+
+NEVER_LEFT = ("do_exit",)
+"""A function that the model leaves, and the kernel does not."""
+
+END: Point = ("exit_notify", "enter")
+"""What a task comes to last."""
 
 DIED = "sig=11"
 """What signal_generate says of a task that dies of SIGSEGV. No experiment means to: emulation has it
@@ -76,7 +83,12 @@ class Tried:
         """How many events of each kind were found; of a refused recording, before the one that was not."""
         if isinstance(self.outcome, Accepted):
             return self.outcome.counts
-        return Counter((s.function, s.at) for s in self.seen[: self.outcome.position])
+        return Counter((s.function, s.at) for s in self.seen[: self.outcome.position] if not s.shows_end)
+
+    @property
+    def wanted(self) -> int:
+        """How many events the model must show."""
+        return sum(not event.shows_end for event in self.seen)
 
 
 @dataclass
@@ -160,7 +172,6 @@ def _used_after(cast: Cast) -> Tried:
 def _try(recording: Recording, cast: Cast, plan: Plan) -> Tried:
     words = VOCABULARY[cast.stage.version]
     observable = frozenset(p for p in recording.observable if p[0] in words and _may_be_seen(p))
-    program = _program(cast.stage, observable)
     ignored = {reason: dict(names) for reason, names in cast.ignored.items()}
     seen = []
     for role, sight in cast.seen:
@@ -170,8 +181,13 @@ def _try(recording: Recording, cast: Cast, plan: Plan) -> Tried:
             seen.append(Seen(sight.number, sight.time, sight.cpu, role, sight.name, at, found, sight.line))
         else:
             count(ignored, NOT_MODELLED, sight.name, sight.events)
+    if cast.ends:
+        observable |= {END}
+        seen += [_end(role, sight) for role, sight in cast.ends]
+        seen.sort(key=lambda event: event.number)
     # What is left out must be seen only where it cannot have happened (Reader): the model never shows it.
     late = {(event.function, event.at) for event in seen if event.function in REASONS}
+    program = _program(cast.stage, observable)
     outcome = follow(
         program.world,
         seen,
@@ -183,6 +199,10 @@ def _try(recording: Recording, cast: Cast, plan: Plan) -> Tried:
     )
     around = () if isinstance(outcome, Accepted) else _around(recording, seen, outcome.position)
     return Tried(cast, tuple(seen), outcome, ignored, around)
+
+
+def _end(role: int, sight: Sight) -> Seen:
+    return Seen(sight.number, sight.time, sight.cpu, role, *END, line=sight.line, shows_end=True)
 
 
 _latest: dict[str, EmittingProgram] = {}
@@ -204,7 +224,7 @@ def _around(recording: Recording, seen: Sequence[Seen], position: int) -> tuple[
 
 def _line(event: Event) -> str:
     """Where in the file, when, who, what, and the arguments as printed: what tells one line from another."""
-    verb = VERB["return" if event.kind == "return" else "enter"]
+    verb = {"enter": VERB["enter"], "return": VERB["return"]}.get(event.kind, "tells")
     given = " ".join(_GIVEN.findall(event.text))
     what = f"line {event.line:,}: {event.time / 1e9:.6f} {event.task} {verb} {event.name}"
     return f"{what}, {given}" if given else what
@@ -213,4 +233,4 @@ def _line(event: Event) -> str:
 def _may_be_seen(point: Point) -> bool:
     """Whether an end of a function, if it was recorded, must be found in the model."""
     name, at = point
-    return name not in REASONS and not (at == "return" and name in EARLY)
+    return name not in REASONS and not (at == "return" and name in (*EARLY, *NEVER_LEFT))
