@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 
 from lastput.ftrace.read import recording, sources
 from lastput.validate.cast import Cast, casts
+from tests.validate.changing import recorded
 
 TRACES = Path(__file__).parents[1] / "data" / "traces"
 CAPTURES = ("det-6.1-a57", "det-6.12-a57")
@@ -102,3 +104,18 @@ class TestScripts:
             (reader,) = [role for role in one.stage.roles if role.name.startswith("smapsreader-")]
             assert {call.name for call in reader.calls} <= {"mmget", "mmput", "exit"}
             assert not reader.mm
+
+
+def test_a_worker_releases_files_in_several_rounds() -> None:
+    """m6, with two releases of vcpus by the worker, as the function tracer would have told them."""
+    whole = recorded("m6-damon-across-release", "det-6.12-a57")
+    destroys = next(e for e in whole.events if e.event == "destroy_vm")
+    assert destroys.comm.startswith("kworker/")
+    told = replace(destroys, name="kvm_vcpu_release", event="", source="function", args={})
+    twice = [replace(told, number=destroys.number + n, time=destroys.time - 9 + n) for n in range(2)]
+    before, after = whole.events[: destroys.number], whole.events[destroys.number :]
+    later = [replace(e, number=e.number + 2) for e in after]
+    for events, rounds in ((whole.events, 1), ((*before, *twice, *later), 2)):
+        (one,) = casts(replace(whole, events=events))
+        (worker,) = [role for role in one.stage.roles if role.name.startswith("kworker/")]
+        assert [call.name for call in worker.calls] == ["delayed_fput"] * rounds

@@ -507,6 +507,25 @@ def test_a_kernel_thread_is_the_last_user() -> None:
         assert play.end("kworker") == ["delayed_fput", "__fput", "kvm_vcpu_release", *DESTROY_VM]
 
 
+def test_a_worker_comes_twice() -> None:
+    """What is put when the worker has begun is for its next round; a round too many waits."""
+    keeper, other = role("keeper", "close 0; exit", table=1), role("other", "close 1; exit", table=2)
+    worker = role("kworker", "delayed_fput; delayed_fput; delayed_fput", mm=False, kthread=True)
+    for one in (keeper, other):
+        one.kthread, one.mm = True, False
+    stage = there(role("victim", "exit", table=0), keeper, other, worker)
+    stage.files = {1: (0,), 2: (1,)}
+    with played(stage) as play:
+        play.makes("keeper")
+        assert play.makes("kworker") == ["delayed_fput", "__fput", "kvm_vm_release"]
+        play.makes("other")
+        again = play.makes("kworker")
+        assert again[:4] == ["delayed_fput", "__fput", "kvm_vcpu_release", "kvm_destroy_vm"]
+        waiting = play.thread("kworker")
+        play.one_step(waiting)
+        assert not play.enabled(waiting.spec.index)
+
+
 def test_ageing_across_a_release() -> None:
     """m2: a callback that began before a release looks for stage 2 after it, and finds none."""
     ager = role("ager", "age 1 2", mm=False)

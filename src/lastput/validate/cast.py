@@ -18,7 +18,7 @@ from lastput.validate.reading import read as read_script
 from lastput.validate.script import Call, Role, Stage
 from lastput.validate.sights import Sight, halves, returned_again, sights
 from lastput.validate.tasks import KTHREADD, Task, of_kernel, owners, tasks
-from lastput.validate.told import ACCESS, STATUS, Facts, Made, Script
+from lastput.validate.told import ACCESS, RELEASED, STATUS, Facts, Made, Script
 
 
 @dataclass
@@ -200,9 +200,15 @@ def _stage(
             )
         )
         if kthread and task.name.startswith("kworker/"):
-            script.calls = [Made(0, Call("delayed_fput"))]
+            script.calls = [Made(0, Call("delayed_fput"))] * _rounds(script)
     share(stage, scripts, number, facts, known)
     return stage, scripts
+
+
+def _rounds(script: Script) -> int:
+    """How often a worker may have looked for files to put: one that it released may come when others have
+    gone. A round too many waits for ever, and does nothing."""
+    return max(1, sum(sight.kind == "enter" and sight.name in RELEASED for sight in script.seen))
 
 
 def _taking_part(life: Life, facts: Facts, read: dict[int, Script], known: dict[int, Task]) -> list[int]:
