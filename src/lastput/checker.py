@@ -215,7 +215,9 @@ def _engine_limits(limits: Limits) -> EngineLimits:
 def _checkpoint(outcome: Outcome | None, plan: Plan) -> Checkpoint | None:
     if outcome is None or plan.checkpoint is None:
         return None
-    return Checkpoint(str(plan.checkpoint), outcome.kept, outcome.resumed, outcome.unkept)
+    return Checkpoint(
+        str(plan.checkpoint), outcome.kept, sought=plan.resume, resumed=outcome.resumed, failed=outcome.unkept
+    )
 
 
 def _verdict(result: Result, found: Violation | None) -> Verdict:

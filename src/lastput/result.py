@@ -445,12 +445,13 @@ class Checkpoint:
     """What a search left behind to go on from, or began from.
 
     `directory` is the one that was asked for, `states` how many the last checkpoint has found; 0 if there is
-    none, as after a verdict. `resumed` is how many states an earlier run had found. `failed` says why the
-    last one could not be written.
+    none, as after a verdict. `sought` is whether one was to be gone on from, `resumed` how many states that
+    had. `failed` says why the last one could not be written.
     """
 
     directory: str
     states: int = 0
+    sought: bool = False
     resumed: int = 0
     failed: str = ""
 

@@ -50,6 +50,13 @@ def test_after_ctrl_c_it_goes_on(check: list[str], start: Start, cli: Cli, tmp_p
     assert not list(kept.glob("*/*"))
 
 
+def test_without_a_checkpoint_it_says_that_it_began_anew(check: list[str], cli: Cli, tmp_path: Path) -> None:
+    kept = str(tmp_path / "kept")
+    said = f"No checkpoint of this search is in {kept}: it began anew."
+    assert said in unwrapped(cli(*check, "--checkpoint", kept, "--resume").out)
+    assert "it began anew" not in cli(*check, "--checkpoint", kept).out
+
+
 def test_limits_leave_a_checkpoint(check: list[str], cli: Cli, tmp_path: Path) -> None:
     ended = cli(*check, "--checkpoint", str(tmp_path / "kept"), "--timeout", "0.02")
     assert ended.status == 3

@@ -53,7 +53,14 @@ def never(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if "free_pgd_ret" not in line) + "\n"
 
 
-@pytest.mark.parametrize("changed", [moved, same_task, other_vm, never])
+def gone(text: str) -> str:
+    """The holder is not seen again: nothing tells that it was still there."""
+    lines = text.splitlines(keepends=True)
+    met = next(i for i, line in enumerate(lines) if "free_pgd_ret" in line)
+    return "".join(line for i, line in enumerate(lines) if i < met or " ager-161 " not in line)
+
+
+@pytest.mark.parametrize("changed", [moved, same_task, other_vm, never, gone])
 def test_what_is_no_window_is_not_seen(changed: Callable[[str], str], tmp_path: Path) -> None:
     text = changed(MET.read_text())
     assert text != MET.read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -13,6 +14,8 @@ import pytest
 
 from lastput.cli import exits
 from lastput.lab import judge, machine, room
+from lastput.lab.experiments import EXPERIMENTS
+from lastput.lab.serial import Console
 
 from .conftest import BEGIN, END, TRACE, Lab, Run, performed, processes, sent
 
@@ -137,6 +140,28 @@ def test_what_is_no_capture_says_why(said: str, status: int, words: str, run: Ru
         assert str(lab.room / "failed.console.log") in line
 
 
+DAT = b"\x17\x08\x44tracing6\0"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "the trace.dat of b2-dat was not made: trace-cmd failed in the machine"),
+        ("not base64!\n", "the trace.dat of b2-dat is damaged"),
+        (base64.encodebytes(b"something else").decode(), "the trace.dat of b2-dat is damaged"),
+        (base64.encodebytes(DAT * 9).decode(), ""),
+    ],
+)
+def test_a_damaged_dat_is_no_capture(content: str | None, words: str) -> None:
+    """It came whole over the line, but is none, or not there at all."""
+    said = BEGIN + performed("b2-dat") + END
+    if content is not None:
+        said = BEGIN + sent("b2-dat.trace.dat.base64", content) + performed("b2-dat") + END
+    console = Console(lambda line: None)
+    console.feed(said.encode())
+    assert judge.faults(console, [EXPERIMENTS["b2-dat"]]) == [words] * bool(words)
+
+
 def test_qemu_that_does_not_start_says_why(run: Run, lab: Lab) -> None:
     lab.says("", stderr="qemu-system-aarch64: unsupported machine type\n", status=1)
     assert refused(run, lab) == (
@@ -204,7 +229,7 @@ def test_the_seed_is_the_shift_of_the_instruction_counter(run: Run, lab: Lab) ->
         ("--experiments c6", "c6 needs kernel 6.12"),
         ("--kernel 5.10", "there is no kernel 5.10: "),
         ("--cpu cortex-a77", "did you mean cortex-a76?"),
-        ("--seed 8", "--seed 8: use 0 to 7"),
+        ("--seed 8", "--seed 8: use a number from 0 to 7"),
         ("--seed 1 --parallel", "--parallel has none"),
         ("--timeout soon", "--timeout"),
     ],

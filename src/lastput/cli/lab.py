@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from lastput.cli import exits, interrupt, terminal
-from lastput.cli.limits import seconds
+from lastput.cli.limits import seconds, within
 from lastput.lab import image, tools
 from lastput.lab.capture import Asked, capture, require_new
 from lastput.lab.errors import Damaged, LabError, NoCapture, NoMachine, NoSpace, Unavailable
@@ -117,7 +117,5 @@ def machine(args: argparse.Namespace) -> Machine:
         raise UsageError("--seed is for the deterministic machine; --parallel has none")
     if args.cpu not in CPUS:
         raise UsageError(f"--cpu {args.cpu}: {nearest(args.cpu, CPUS)}use {', '.join(CPUS)}")
-    seed = "2" if args.seed is None else args.seed
-    if not seed.isdecimal() or int(seed) not in SEEDS:
-        raise UsageError(f"--seed {seed}: use {SEEDS[0]} to {SEEDS[-1]}")
-    return Machine(args.cpu, int(seed), args.parallel, args.protected)
+    seed = within("--seed", args.seed, SEEDS[0], SEEDS[-1])
+    return Machine(args.cpu, Machine.seed if seed is None else seed, args.parallel, args.protected)

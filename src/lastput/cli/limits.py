@@ -32,7 +32,7 @@ def within(name: str, text: str | None, least: int, most: int) -> int | None:
     except ValueError:
         found = least - 1
     if not least <= found <= most:
-        raise UsageError(f"{name} {text}: use a number from {least} to {most}")
+        raise UsageError(f"{name} {text}: use a number from {least} to {most:,}")
     return found
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lastput.cli import exits, interrupt, outputs, terminal
-from lastput.cli.limits import count, seconds
+from lastput.cli.limits import count, seconds, within
 from lastput.cli.progress import Live
 from lastput.lang.errors import UsageError
 from lastput.report.layout import plural
@@ -26,6 +26,8 @@ OF_WORD = {
     "undecided": exits.INCOMPLETE,
     "vacuous": exits.INCOMPLETE,
 }
+MOST_SLACK = 1_000_000_000
+"""Nanoseconds: no two CPUs' clocks are a second apart."""
 VERSIONS = ("6.1", "6.12")
 AT_LENGTH = ("refused", "undecided")
 """Verdicts that are told at length, however many recordings there are."""
@@ -61,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     from lastput.host import usable_cores
 
     limit = seconds("--timeout", args.timeout)
-    slack = _whole("--slack", args.slack)
+    slack = within("--slack", args.slack, 0, MOST_SLACK) or 0
     jobs = count("--jobs", args.jobs) or usable_cores()
     if args.kernel is not None and args.kernel not in VERSIONS:
         raise UsageError(f"--kernel {args.kernel}: there is no model of it: use 6.1 or 6.12")
@@ -142,10 +144,3 @@ def _status(done: _All) -> int:
     if "refused" in words:
         return exits.VIOLATED
     return exits.INCOMPLETE if done.stopped else max(OF_WORD[word] for word in words)
-
-
-def _whole(option: str, text: str) -> int:
-    """A whole number, 0 or more; UsageError for all else."""
-    if not text.isdecimal():
-        raise UsageError(f"{option} {text}: use a whole number, 0 or more")
-    return int(text)

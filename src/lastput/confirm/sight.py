@@ -1,7 +1,8 @@
 """The window in a recording of a real kernel.
 
 One task stays at the point where it is to be held, while another one, in the same VM, comes to the point
-until which. Whether it was held there, or happened to be slow, is the same to the kernel.
+until which, and goes on behind that. Whether it was held there, or happened to be slow, is the same to the
+kernel.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def sightings(recording: Recording, hold: tuple[str, At], until: tuple[str, At])
         if (event.name, event.kind) != hold or (i and _again(event, events, i)):
             continue
         j = _met(events, i, until)
-        if j < 0 or _differ(machines[i], machines[j]):
+        if j < 0 or _differ(machines[i], machines[j]) or not _goes_on(events, i, j):
             continue
         kept = (*_during(events, i, j), *_after(events, machines, i, j))
         yield Sighting(recording.name, event, events[j], kept)
@@ -83,6 +84,13 @@ def _met(events: Sequence[Event], i: int, until: tuple[str, At]) -> int:
         if (event.name, event.kind) == until:
             return j
     return -1
+
+
+def _goes_on(events: Sequence[Event], i: int, j: int) -> bool:
+    """Whether the task of event `i` comes to something behind event `j`: else it may have left long before,
+    for where nothing is recorded."""
+    later = takewhile(lambda event: event.time <= events[j].time + LONGEST, events[j + 1 :])
+    return any(event.pid == events[i].pid and event.kind in ("enter", "return") for event in later)
 
 
 def _again(event: Event, events: Sequence[Event], i: int) -> bool:

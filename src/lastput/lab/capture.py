@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 import hashlib
 import json
@@ -18,7 +17,7 @@ from lastput import __version__
 from lastput.lab import archive, image, tools
 from lastput.lab.errors import NoCapture, NoMachine, NoSpace
 from lastput.lab.experiments import Experiment
-from lastput.lab.judge import faults
+from lastput.lab.judge import BASE64, faults
 from lastput.lab.kernels import Kernel
 from lastput.lab.machine import Machine, start
 from lastput.lab.processes import run
@@ -172,9 +171,8 @@ def _digest(console: Console) -> str:
 def _leave(asked: Asked, built: image.Image, console: Console, draft: Path, room: Room) -> None:
     folder = draft / "folder"
     for name, content in console.files.items():
-        if name.endswith(".base64"):
-            with contextlib.suppress(binascii.Error):
-                (folder / name.removesuffix(".base64")).write_bytes(base64.b64decode(content))
+        if name.endswith(BASE64):
+            (folder / name.removesuffix(BASE64)).write_bytes(base64.b64decode(content))
             continue
         (folder / Path(name).name).write_bytes(content)
     package = built.package

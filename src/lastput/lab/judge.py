@@ -6,6 +6,8 @@ worse, be accepted without what mattered. So a capture is whole, or it is none.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Sequence
 
@@ -18,6 +20,12 @@ _MEANING = {
     124: "it took longer than 40 seconds",
 }
 """Of exit statuses of kvmlab."""
+
+_DAT = b"\x17\x08\x44tracing"
+"""How a trace.dat begins (trace-cmd, Documentation/trace-cmd/trace-cmd.dat.v6.5.txt)."""
+
+BASE64 = ".base64"
+"""How the names of binary files end on their way."""
 
 _COUNT = re.compile(rb"^# entries-in-buffer/entries-written: (\d+)/(\d+)", re.MULTILINE)
 _KILLED = re.compile(rb"signal_generate: sig=11\b[^\n]*?comm=(\S+)")
@@ -44,7 +52,7 @@ def _fault(console: Console, experiment: Experiment) -> str:
     killed = _KILLED.search(trace)
     if killed:
         return f"{name}: {killed[1].decode()} died of SIGSEGV (signal_generate: sig=11), no part of it"
-    return _short(name, trace, done.lost)
+    return _short(name, trace, done.lost) or (_damaged_dat(name, console) if experiment.dat else "")
 
 
 def _short(name: str, trace: bytes, lost: int) -> str:
@@ -57,3 +65,15 @@ def _short(name: str, trace: bytes, lost: int) -> str:
     if b"LAB: end" not in trace:
         return f"the trace of {name} is short: it does not reach the end of the experiment"
     return ""
+
+
+def _damaged_dat(name: str, console: Console) -> str:
+    """What is wrong with a trace.dat, which comes over the line as text."""
+    sent = console.files.get(f"{name}.trace.dat{BASE64}")
+    if sent is None:
+        return f"the trace.dat of {name} was not made: trace-cmd failed in the machine"
+    try:
+        content = base64.b64decode(sent.replace(b"\n", b""), validate=True)
+    except binascii.Error:
+        content = b""
+    return "" if content.startswith(_DAT) else f"the trace.dat of {name} is damaged"

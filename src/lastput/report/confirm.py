@@ -14,6 +14,7 @@ from lastput.confirm.window import Window, conflicts
 from lastput.ftrace.event import Event
 from lastput.report.layout import WIDTH
 from lastput.result import Violation
+from lastput.validate.seen import VERB, At
 
 HALF = (WIDTH - 3) // 2
 
@@ -102,12 +103,12 @@ def _called(window: Window) -> str:
     return window.nearest + (f", which does the work of {other}" if other else "")
 
 
-def _was(place: tuple[str, str]) -> str:
+def _was(place: tuple[str, At]) -> str:
     return f"entered {place[0]}" if place[1] == "enter" else f"returned from {place[0]}"
 
 
-def _where(place: tuple[str, str]) -> str:
-    return f"enters {place[0]}" if place[1] == "enter" else f"returns from {place[0]}"
+def _where(place: tuple[str, At]) -> str:
+    return f"{VERB[place[1]]} {place[0]}"
 
 
 def _model(window: Window) -> list[Row]:

@@ -85,10 +85,13 @@ def searched(result: Result, *, full: bool) -> list[str]:
 
 
 def resumed(result: Result) -> list[str]:
-    """That the search went on from an earlier one, in a sentence."""
+    """That the search went on from an earlier one, or was to and could not, in a sentence."""
     found = result.checkpoint
-    if found is None or not found.resumed:
+    if found is None or not found.sought:
         return []
+    if not found.resumed:
+        text = f"No checkpoint of this search is in {found.directory}: it began anew."
+        return wrapped(text, hanging="  ")
     return wrapped(f"It went on from a checkpoint of {found.resumed:,} states.", hanging="  ")
 
 
