@@ -31,6 +31,7 @@ DESTROY_VM = [
     *("kvm_arch_destroy_vm", "kvm_vgic_destroy", "kvm_destroy_vcpus", "kvm_arch_vcpu_destroy"),
     "kvm_free_memslots",
 ]
+EXIT_FILES = ["sched_process_exit", "exit_files", "put_files_struct", "task_work_run"]
 EXIT_MM = ["do_exit", "mmput", "exit_mmap", *RELEASE, *DESTROY_STAGE2, *GRACE_PERIOD, *TEARDOWN]
 LAST_FILE = ["____fput", "__fput"]
 
@@ -319,7 +320,7 @@ def test_a_process_exits() -> None:
     with played(stage(role("vmm", NEW + "; run 0; touch 1 1; mmio; end_run; exit"))) as play:
         play.makes("vmm", 8)
         assert play.end("vmm") == [  # a1-func
-            *(*EXIT_MM, "exit_files", "put_files_struct", "task_work_run"),
+            *(*EXIT_MM, *EXIT_FILES),
             *(*LAST_FILE, "kvm_vcpu_release", *LAST_FILE, "kvm_vm_release", *DESTROY_VM),
         ]
         assert not play.memory.leaked()
@@ -331,7 +332,7 @@ def test_a_process_exits_in_6_12() -> None:
         play.makes("vmm", 7)
         assert play.end("vmm") == [  # 6.12, a1-func
             *("do_exit", "mmput", "exit_mmap", *RELEASE, "kvm_uninit_stage2_mmu", *free, *GRACE_PERIOD),
-            *(*TEARDOWN, "exit_files", "put_files_struct", "task_work_run"),
+            *(*TEARDOWN, *EXIT_FILES),
             *(*LAST_FILE, "kvm_vcpu_release", *LAST_FILE, "kvm_vm_release"),
             *(*DESTROY_VM, "kvm_disable_virtualization"),
         ]
@@ -365,7 +366,7 @@ def test_everything_is_closed_first() -> None:
         )
         assert end == [  # a2-func
             *("do_exit", "mmput", "exit_mmap", "__mmu_notifier_release", *TEARDOWN),
-            *("exit_files", "put_files_struct", "task_work_run"),
+            *EXIT_FILES,
         ]
         assert not play.memory.leaked()
 
@@ -398,7 +399,7 @@ def test_exec(closes: bool) -> None:
         assert play.makes("vmm") == (["task_work_run", *released] if closes else ["kvm_vm_ioctl"])
         end = play.end("vmm")
         assert end[:5] == ["do_exit", "mmput", "exit_mmap", "unmap_vmas", "free_pgtables"]
-        assert end[9:] == ([] if closes else released)
+        assert end[10:] == ([] if closes else released)
         assert not play.memory.leaked()
 
 
@@ -410,7 +411,7 @@ def test_a_killed_process_with_vcpus_in_the_guest() -> None:
         play.makes("main", 5)
         play.makes("vcpu0", 2)
         assert play.end("main") == [  # a3-func
-            *("do_exit", "mmput", "exit_files", "put_files_struct", "task_work_run"),
+            *("do_exit", "mmput", *EXIT_FILES),
         ]
         end = play.end("vcpu0")
         assert end[: len(EXIT_MM)] == EXIT_MM
@@ -487,7 +488,7 @@ def test_a_stranger_is_the_last_user() -> None:
     reader = role("smapsreader", "mmget; mmput; mmget; mmput; exit", mm=False)
     with played(there(victim, reader, kvm_run=(0,))) as play:
         play.makes("smapsreader")
-        assert play.end("victim")[-4:] == ["mmput", "exit_files", "put_files_struct", "task_work_run"]
+        assert play.end("victim")[-5:] == ["mmput", *EXIT_FILES]
         assert play.makes("smapsreader") == EXIT_MM[1:]  # b9
         assert play.makes("smapsreader") == [  # b9, and there is nothing left to get
             *("task_work_run", *LAST_FILE, "kvm_vcpu_release", *DESTROY_VM),

@@ -48,12 +48,20 @@ def exit_notify() -> None:
             signal.nr_threads -= 1
 
 
+def sched_process_exit() -> None:
+    """The tracepoint of a task that has given its memory back, and has its files still.
+
+    Source: Linux 4.12, kernel/exit.c: do_exit.
+    """
+
+
 def do_exit() -> None:
     """The end of the running task: memory, then files, then the release of files that it put last.
 
     Source: Linux 4.12, kernel/exit.c.
     """
     exit_mm()
+    sched_process_exit()
     exit_files()
     exit_task_work()
     exit_notify()

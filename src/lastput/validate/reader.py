@@ -111,10 +111,13 @@ class Reader:
         return gone is not None and sight.number > gone and sight.name.startswith(CALLBACK)
 
     def _tracepoint(self, sight: Sight) -> None:
+        if sight.name == EXIT:
+            if self.leaving != "exit":
+                self._leave(sight, "exit")
+            self._see(sight)
+            return
         self.script.ignore(sight, TRACEPOINT)
-        if sight.name == EXIT and self.leaving != "exit":
-            self._leave(sight, "exit")
-        elif sight.name == "sys_exit_ioctl":
+        if sight.name == "sys_exit_ioctl":
             self._ioctl_ends(sight)
         elif self.leaving == "exit" and _tells_parent(sight):
             self.script.parent_told = sight

@@ -171,11 +171,12 @@ def _used_after(cast: Cast) -> Tried:
 
 def _try(recording: Recording, cast: Cast, plan: Plan) -> Tried:
     words = VOCABULARY[cast.stage.version]
-    observable = frozenset(p for p in recording.observable if p[0] in words and _may_be_seen(p))
+    points = recording.observable | _tracepoints(recording)
+    observable = frozenset(p for p in points if p[0] in words and _may_be_seen(p))
     ignored = {reason: dict(names) for reason, names in cast.ignored.items()}
     seen = []
     for role, sight in cast.seen:
-        at: Literal["enter", "return"] = "enter" if sight.kind == "enter" else "return"
+        at: Literal["enter", "return"] = "return" if sight.kind == "return" else "enter"
         if (sight.name, at) in observable or sight.name in REASONS:
             found = checks(sight, cast.facts, cast.contradictions.get(sight.number, ()))
             seen.append(Seen(sight.number, sight.time, sight.cpu, role, sight.name, at, found, sight.line))
@@ -203,6 +204,11 @@ def _try(recording: Recording, cast: Cast, plan: Plan) -> Tried:
 
 def _end(role: int, sight: Sight) -> Seen:
     return Seen(sight.number, sight.time, sight.cpu, role, *END, line=sight.line, shows_end=True)
+
+
+def _tracepoints(recording: Recording) -> frozenset[Point]:
+    """A tracepoint is entered, as it were. One that never occurs was not recorded."""
+    return frozenset((event.name, "enter") for event in recording.events if event.kind == "tracepoint")
 
 
 _latest: dict[str, EmittingProgram] = {}

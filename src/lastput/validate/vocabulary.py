@@ -5,6 +5,9 @@ kvm_get_kvm_safe, kvm_put_kvm), or if the model cannot say when it comes: `__mmd
 an address space of the dead, lazily, is not modelled), what only flushes TLBs (invalidate_range and its
 like), and what decides things before anything of the VM is touched (do_madvise, folio_referenced,
 copy_page_range).
+
+One is a tracepoint, sched_process_exit: it says that a task which ends has given its memory back, and has its
+files still.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ SHARED = frozenset(
         *("kvm_mmu_notifier_test_young", "kvm_age_gfn", "kvm_test_age_gfn"),
         # the end of an address space
         *("do_exit", "mmput", "exit_mmap", "unmap_vmas", "free_pgtables", "tlb_finish_mmu"),
+        "sched_process_exit",
         *("__mmu_notifier_release", "kvm_mmu_notifier_release", "kvm_arch_flush_shadow_all"),
         *("kvm_free_stage2_pgd", "kvm_pgtable_stage2_destroy"),
         *("synchronize_srcu", "synchronize_srcu_expedited", "__synchronize_srcu"),
