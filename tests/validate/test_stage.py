@@ -261,6 +261,28 @@ def test_a_copy_on_write_outside_of_the_guest() -> None:
         ]
 
 
+def test_a_copy_is_given_up_if_the_entry_has_changed() -> None:
+    """c3-lrugen (nvhe): its access flag is cleared by reclaim meanwhile; the next fault copies it."""
+    begin = ["wp_page_copy", "__mmu_notifier_invalidate_range_start"]
+    with played(there(role("vmm", "cow 4; cow 1; cow 1"))) as play:
+        play.fails = True
+        for _page in range(2):
+            entered = play.makes("vmm")
+            assert entered[:2] == begin
+            assert "__mmu_notifier_change_pte" not in entered
+            assert entered[-1] == "kvm_mmu_notifier_invalidate_range_end"
+        play.fails = False
+        assert "__mmu_notifier_change_pte" in play.makes("vmm")
+
+
+def test_a_copy_is_given_up_if_the_page_is_gone() -> None:
+    reclaim = role("reclaim", "rmap_invalidate 1 2", mm=False)
+    with played(there(role("vmm", "cow 1"), reclaim)) as play:
+        play.until("vmm", "__mmu_notifier_invalidate_range_start")
+        play.end("reclaim")
+        assert "__mmu_notifier_change_pte" not in play.end("vmm")
+
+
 def test_reclaim_leaves_a_page_that_was_copied_meanwhile() -> None:
     reclaim = role("reclaim", "rmap_invalidate 1 2", mm=False)
     with played(there(role("vmm", "cow 1"), reclaim)) as play:

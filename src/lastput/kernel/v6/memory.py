@@ -29,6 +29,11 @@ class Change:
     change_pte: bool = option(True, "by change_pte, inside of start and end (before 6.10)")
 
 
+ALLOWED = 0
+COPY = 1
+"""What becomes of a page that is looked up where its entry does not allow it; anything else: an error."""
+
+
 def replace(mm: ptr[mm_struct], address: int, writable: bool) -> None:
     """Map a new page at an address of guest memory; tell secondary MMUs, which may map it at once.
 
@@ -48,13 +53,30 @@ def replace(mm: ptr[mm_struct], address: int, writable: bool) -> None:
         put_page(old)
 
 
+def mapped(mm: ptr[mm_struct], address: int) -> ptr[page]:
+    """The page at an address; NULL outside of guest memory."""
+    none: ptr[page] = NULL
+    return mm.pte[address].page if address < Mm.pages else none
+
+
+def pte_same(mm: ptr[mm_struct], address: int, old: ptr[page]) -> bool:
+    """Whether an entry is what it was. If it maps the same page it may have lost its access flag, which the
+    model has no part in.
+
+    Source: Linux 6.1, include/linux/pgtable.h.
+    """
+    return mapped(mm, address) == old and choose(2) == ALLOWED
+
+
 def wp_page_copy(mm: ptr[mm_struct], address: int) -> None:
-    """Copy on write.
+    """Copy on write, which is given up if the entry has changed by then.
 
     Source: Linux 6.1, mm/memory.c.
     """
+    old = mapped(mm, address)
     change_begin(mm, address, address + 1)
-    replace(mm, address, True)
+    if pte_same(mm, address, old):
+        replace(mm, address, True)
     change_end(mm, address, address + 1)
 
 
@@ -127,11 +149,6 @@ def do_swap_page(mm: ptr[mm_struct], address: int, write: bool) -> None:
         put_page(new)
     elif write:
         wp_page_copy(mm, address)
-
-
-ALLOWED = 0
-COPY = 1
-"""What becomes of a page that is looked up where its entry does not allow it; anything else: an error."""
 
 
 def vma_lookup(mm: ptr[mm_struct], address: int) -> bool:
