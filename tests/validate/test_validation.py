@@ -21,6 +21,14 @@ def test_a_recording_that_lost_events_is_not_accepted() -> None:
     assert validate(replace(whole, lost=1)).word == "undecided"
 
 
+def test_nor_is_it_refused() -> None:
+    """Whatever does not fit may be for want of what was lost (c3-lrugen of 6.12)."""
+    whole = recorded("a7")
+    holed = without(whole, nth(whole, "kvm_free_stage2_pgd"))
+    assert validate(holed).word == "refused"
+    assert validate(replace(holed, lost=1)).word == "undecided"
+
+
 def test_a_vm_is_used_after_its_end() -> None:
     """The creation of a VM is recorded in a1: nobody has made another one at the address."""
     whole = recorded("a1")

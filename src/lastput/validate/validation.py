@@ -114,8 +114,8 @@ class Validation:
         words = {tried.word for tried in self.tried}
         order: tuple[Word, ...] = ("refused", "undecided", "accepted")
         worst: Word = next((word for word in order if word in words), "vacuous")
-        # What fits may be the rest of what would not have.
-        return "undecided" if worst == "accepted" and self.lost else worst
+        # What fits may be the rest of what would not have, and what does not may be for want of the rest.
+        return "undecided" if worst != "vacuous" and self.lost else worst
 
 
 @dataclass(frozen=True)
