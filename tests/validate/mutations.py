@@ -174,6 +174,16 @@ def _drop(recording: Recording, chosen: list[Call], random: Random) -> Change | 
     return Change(f"{call}; dropped", call.events, ())
 
 
+def _half(recording: Recording, chosen: list[Call], random: Random) -> Change | None:
+    """Of an entry that a probe and the tracer have recorded, one of the two is missing."""
+    double = [call for call in chosen if len(call.events) == 2]
+    if not double:
+        return None
+    call = random.choice(double)
+    one = random.choice(call.events)
+    return Change(f"{call}; only its {one.source} event dropped", (one,), ())
+
+
 def _repeat(recording: Recording, chosen: list[Call], random: Random) -> Change | None:
     """It happens twice."""
     call = random.choice(chosen)
@@ -222,6 +232,11 @@ def _argument(keys: tuple[str, ...], other: Callable[[int, Random, Event], int])
 
 def _root(value: int, random: Random, event: Event) -> int:
     return 0 if value else 0xFFFF_0000_0DEA_D000
+
+
+def _address(value: int, random: Random, event: Event) -> int:
+    """Another object's address."""
+    return value + random.choice((0x1000, 0x4_0000, -0x8000))
 
 
 def _near(value: int, random: Random, event: Event) -> int:
@@ -289,6 +304,8 @@ KINDS: dict[str, Callable[[Recording, list[Call], Random], Change | None]] = {
     "sequence": _argument(("seq",), _near),
     "in progress": _argument(("inprog",), _near),
     "range": _argument(("start", "end", "addr", "gfn"), _page),
+    "pointer": _argument(("mn", "kvm", "pgt", "mm", "vcpu", "slot"), _address),
+    "half": _half,
     "result": _argument(("ret",), _result),
     "mm_users": _argument(("mm_users",), _near),
 }

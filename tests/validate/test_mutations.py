@@ -19,6 +19,7 @@ ARGUMENTS = {
     "range": {"start", "end", "addr", "gfn"},
     "result": {"ret"},
     "mm_users": {"mm_users"},
+    "pointer": {"mn", "kvm", "pgt", "mm", "vcpu", "slot"},
 }
 
 
@@ -68,7 +69,7 @@ def test_each_kind_changes_what_it_says(trace: Recording, some: list[Mutant]) ->
             case "swap" | "exchange":
                 assert not lost
                 assert not new
-            case "drop":
+            case "drop" | "half":
                 assert lost
                 assert not new
             case "repeat" | "late callback":
@@ -94,6 +95,9 @@ def test_two_records_of_one_entry_change_together(trace: Recording) -> None:
     assert all(call.events[0].name == call.events[1].name for call in joined)
     numbers = {number for call in joined for number in call.numbers}
     drops = [one for one in mutants(trace, seed=3, wanted=60, among=numbers) if one.kind == "drop"]
+    halves = [one for one in mutants(trace, seed=3, wanted=60, among=numbers) if one.kind == "half"]
+    assert halves
+    assert all(len(one.recording.events) == len(trace.events) - 1 for one in halves)
     assert drops
     assert all(len(one.recording.events) == len(trace.events) - 2 for one in drops)
 
