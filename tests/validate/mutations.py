@@ -236,7 +236,7 @@ def _root(value: int, random: Random, event: Event) -> int:
 
 def _address(value: int, random: Random, event: Event) -> int:
     """Another object's address."""
-    return value + random.choice((0x1000, 0x4_0000, -0x8000))
+    return value + random.choice((0x1000, 0x4_0000, 0x8000))
 
 
 def _near(value: int, random: Random, event: Event) -> int:

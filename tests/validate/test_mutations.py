@@ -105,7 +105,7 @@ def test_two_records_of_one_entry_change_together(trace: Recording) -> None:
 def test_only_what_may_be_changed_is(trace: Recording) -> None:
     few = [event.number for event in trace.events if event.event in ("free_pgd", "destroy_vm")]
     for one in mutants(trace, seed=4, wanted=30, among=few):
-        assert set(one.changed) & set(few)
+        assert set(one.changed) & set(few) or one.kind == "half", "that may drop the tracer's of a probe"
 
 
 def test_a_late_callback_is_of_the_notifier_that_went(some: list[Mutant]) -> None:

@@ -25,6 +25,8 @@ class Belonging:
     """The recording has no other VM."""
     reach: list[Sight]
     """All that were recorded while it could have been there: who is who is read off these."""
+    end: int
+    """Number of the last event that could be in `reach`."""
     ignored: Counts = field(default_factory=dict)
 
     def leave_out(self, sight: Sight, reason: str) -> None:
@@ -57,7 +59,7 @@ class Belonging:
 def belonging(life: Life, made: Sequence[Life], found: Sequence[Sight]) -> Belonging:
     """The sights of a life, out of all of a recording with the lives `made`."""
     begin, end = _reach(life, made, found)
-    own = Belonging(life, len(made) == 1, [sight for sight in found if begin < sight.number <= end])
+    own = Belonging(life, len(made) == 1, [sight for sight in found if begin < sight.number <= end], end)
     for sight in found:
         if not begin < sight.number <= end:
             own.leave_out(sight, BEFORE if sight.number <= begin else AFTER)

@@ -10,6 +10,7 @@ from lastput.lang.errors import UsageError
 from lastput.validate.beginning import first_told
 from lastput.validate.belonging import beginning, belonging
 from lastput.validate.contradictions import Contradiction, contradictions
+from lastput.validate.ends import ends
 from lastput.validate.files import share
 from lastput.validate.guest import Guest, guest
 from lastput.validate.ignored import ELSEWHERE, Counts, count
@@ -72,7 +73,7 @@ def _cast(
     read = {pid: read_script(known[pid], mine, facts) for pid, mine in own.items()}
     stage, scripts = _stage(life, facts, read, known)
     stage.version = version(recording)  # type: ignore[assignment]
-    cast = Cast(life, stage, facts, scripts, [], _ends(scripts), about.ignored)
+    cast = Cast(life, stage, facts, scripts, [], ends(scripts, found, known, about.end), about.ignored)
     for number, script in enumerate(scripts):
         cast.seen.extend((number, sight) for sight in script.seen)
     cast.seen.sort(key=lambda pair: pair[1].number)
@@ -234,13 +235,6 @@ def _taking_part(life: Life, facts: Facts, read: dict[int, Script], known: dict[
             break
         part |= born
     return sorted(part, key=lambda pid: (pid not in facts.owner, pid))
-
-
-def _ends(scripts: Sequence[Script]) -> list[tuple[int, Sight]]:
-    """Of each role whose parent was told of the end of its process: who tells it is the last task of that."""
-    told = {script.task.tgid: script.parent_told for script in scripts if script.parent_told is not None}
-    exited = ((n, told.get(s.task.tgid)) for n, s in enumerate(scripts) if s.exits is not None)
-    return [(number, sight) for number, sight in exited if sight is not None]
 
 
 def _count_ignored(cast: Cast, read: dict[int, Script], scripts: Sequence[Script]) -> None:

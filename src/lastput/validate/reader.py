@@ -31,10 +31,6 @@ CHANGES = ("__mmu_notifier_change_pte", "kvm_set_spte_hva", "kvm_mmu_notifier_ch
 CALLBACK = "kvm_mmu_notifier_"
 """How the names of functions begin that KVM's notifier is called with."""
 
-SIGCHLD = 17
-ENDED = (1, 2, 3)
-"""What a SIGCHLD says of a process that has ended: CLD_EXITED, CLD_KILLED, CLD_DUMPED."""
-
 RUNS_ON = ("kvm_handle_guest_abort", "kvm_vcpu_ioctl", "kvm_entry", "sys_exit_ioctl", EXIT)
 
 
@@ -119,8 +115,6 @@ class Reader:
         self.script.ignore(sight, TRACEPOINT)
         if sight.name == "sys_exit_ioctl":
             self._ioctl_ends(sight)
-        elif self.leaving == "exit" and _tells_parent(sight):
-            self.script.parent_told = sight
         elif sight.name == FORK:
             child = sight.arg("child_pid")
             if child is not None:
@@ -183,9 +177,3 @@ class Reader:
             return *guest.range(hit[0], hit[1]), change
         first, last = guest.owner_range(*bounds) if bounds else (guest.pages, guest.pages)
         return first, last, change
-
-
-def _tells_parent(sight: Sight) -> bool:
-    """exit_notify of the last task of a process: all of them have put all that they had."""
-    signal = sight.name == "signal_generate" and sight.arg("sig") == SIGCHLD
-    return signal and sight.arg("code") in ENDED

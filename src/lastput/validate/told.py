@@ -57,8 +57,6 @@ class Script:
     faults: list[Fault] = field(default_factory=list)
     inside: int | None = None
     """The vcpu that it is inside KVM_RUN of when the recording begins."""
-    parent_told: Sight | None = None
-    """The signal that tells the parent that the process, all of its tasks, has ended."""
     exits: int | None = None
     """Number of the event with which its end begins."""
 
