@@ -211,6 +211,18 @@ def test_two_of_a_name_are_told_apart(cli: Cli, run1: Path, tmp_path: Path) -> N
     assert "2 traces: 2 accepted; 34 events matched, in " in done.out
 
 
+@pytest.mark.parametrize("long", ["a_name_that_leaves_no_room_for_the_columns", "no_end_" * 20 + "of_it"])
+def test_a_long_name_has_a_line_of_its_own(cli: Cli, run1: Path, long: str) -> None:
+    shutil.copy(run1, run1.with_name(f"{long}.trace.txt"))
+    shutil.copy(run1, run1.with_name("holed.trace.txt"))
+    traces.with_a_hole(run1.with_name("holed.trace.txt"))
+    done = cli("validate", "run1", "--jobs", "1")
+    assert narrow(done.out)
+    assert long in "".join(done.out.split())
+    assert len(re.findall(r"  1  (?:accepted|undecided) +16 +24 ", done.out)) == 3
+    assert narrow(cli("validate", f"run1/{long}.trace.txt").out)
+
+
 def test_ctrl_c_keeps_what_is_known(start: Start, run1: Path) -> None:
     """In the middle of several processes, as soon as one trace is done."""
     for number in range(TRACES - 1):

@@ -6,22 +6,35 @@ from collections import Counter
 from collections.abc import Sequence
 
 from lastput.report.exercised import counted, exercised
-from lastput.report.layout import plural, seconds_text, wrapped
+from lastput.report.layout import WIDTH, plural, seconds_text, wrapped
 from lastput.validate.validation import Tried, Validation, Word
 
 WORDS: tuple[Word, ...] = ("accepted", "refused", "undecided", "vacuous")
 
 
 def table(all_made: Sequence[Validation], seconds: float) -> str:
-    """One line for each recording, then the totals, with a line's end. `seconds` is what all took."""
+    """One line for each recording, two where its name is long; then the totals, with a line's end.
+
+    `seconds` is what all took.
+    """
     names = unique(all_made)
-    width = max(len(name) for name in ["trace", *names])
-    lines = [f"{'trace':{width}}  VMs  {'verdict':9}  matched  ignored    time"]
-    for name, made in zip(names, all_made, strict=True):
-        counts = f"{matched(made):7,}  {ignored(made):7,}  {seconds_text(made.seconds):>6}"
-        note = f"  ! {made.lost:,} LOST" if made.lost else ""
-        lines.append(f"{name:{width}}  {len(made.tried):3}  {made.word:9}  {counts}{note}")
+    head = f"  VMs  {'verdict':9}  matched  ignored    time"
+    rows = [_row(made) for made in all_made]
+    room = WIDTH - max(map(len, [head, *rows]))
+    width = max(len(name) for name in ["trace", *names] if len(name) <= room)
+    lines = [f"{'trace':{width}}{head}"]
+    for name, row in zip(names, rows, strict=True):
+        if len(name) > width:
+            lines += wrapped(name, hanging="  ")
+            name = ""
+        lines.append(f"{name:{width}}{row}")
     return "\n".join([*lines, "", *wrapped(totals(all_made, seconds))]) + "\n"
+
+
+def _row(made: Validation) -> str:
+    counts = f"{matched(made):7,}  {ignored(made):7,}  {seconds_text(made.seconds):>6}"
+    note = f"  ! {made.lost:,} LOST" if made.lost else ""
+    return f"  {len(made.tried):3}  {made.word:9}  {counts}{note}"
 
 
 def totals(all_made: Sequence[Validation], seconds: float) -> str:
