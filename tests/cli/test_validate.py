@@ -219,7 +219,7 @@ def test_a_long_name_has_a_line_of_its_own(cli: Cli, run1: Path, long: str) -> N
     done = cli("validate", "run1", "--jobs", "1")
     assert narrow(done.out)
     assert long in "".join(done.out.split())
-    assert len(re.findall(r"  1  (?:accepted|undecided) +16 +24 ", done.out)) == 3
+    assert len(re.findall(r"  1  (?:accepted|undecided) +17 +23 ", done.out)) == 3
     assert narrow(cli("validate", f"run1/{long}.trace.txt").out)
 
 

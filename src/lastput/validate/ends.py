@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from lastput.validate.sights import Sight
-from lastput.validate.tasks import Task
+from lastput.validate.tasks import EXIT, Task
 from lastput.validate.told import Script
 
 SIGCHLD = 17
@@ -31,7 +31,7 @@ def ends(
         last = told.get(script.task.tgid) if script.task.tgid is not None else None
         if last is not None and script.exits is not None and script.exits < last.number:
             later = (s for s in found if until < s.number < last.number and s.pid == script.task.pid)
-            if not any(s.kind in ("enter", "return") for s in later):
+            if not any(s.kind in ("enter", "return") or s.name == EXIT for s in later):
                 shown.append((place, last))
     return shown
 
