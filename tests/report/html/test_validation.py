@@ -22,7 +22,7 @@ def words(page: str) -> str:
 
 def test_what_was_accepted_is_counted_by_function_reason_and_line(page: str) -> None:
     said = words(page)
-    assert "accepted: 17 events are matched by 151 steps of the model" in said
+    assert re.search(r"accepted: 17 events are matched by \d+ steps of the model", said)
     assert "1 __mmu_notifier_release 1 exit_mmap" in said
     assert "23 a tracepoint or marker: used to find out what the tasks called: sys_exit_ioctl 18" in said
     ran = "do_exit, exit_mm, exit_notify, finish_task_switch, sched_process_exit"
