@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from lastput.engine import checkpoint
-from lastput.engine.checkpoint import Damaged, Manifest
+from lastput.engine.checkpoint import Damaged, Keep, Manifest
+from lastput.engine.keeping import Keeper
 from lastput.engine.model import NativeModel
 from lastput.engine.shard import Shard
 from lastput.engine.team import Here, move
@@ -101,6 +103,35 @@ def test_a_checkpoint_that_was_not_finished_is_not_there(tmp_path: Path) -> None
     fresh = team_of(2)
     fresh.each("load", str(tmp_path), kept.generation)
     assert levels(fresh, 2) == np.sum([shard.levels for shard in team.shards], axis=0).tolist()
+
+
+def test_what_cannot_be_removed_is_in_nobodys_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint whose manifest is there is the last one, and its files are not written over."""
+    team = started(2)
+    keeper = Keeper("a model", Keep(tmp_path, 0), None)
+    keeper.write(team, levels(team, 2), None, 1.0)
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    keeper.write(team, levels(team, 2), None, 2.0)
+    assert (keeper.trouble, keeper.last) == ("", checkpoint.load(tmp_path, "a model"))
+    assert keeper.last is not None
+    assert keeper.last.generation == 2
+
+
+def test_a_number_is_not_given_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a try that fails in its midst would leave shards of two moments under one number."""
+    team = started(2)
+    keeper = Keeper("a model", Keep(tmp_path, 0), None)
+    with monkeypatch.context() as broken:
+        broken.setattr(checkpoint, "write_json", Mock(side_effect=OSError(28, "No space left on device")))
+        keeper.write(team, levels(team, 2), None, 1.0)
+    assert keeper.trouble
+    keeper.write(team, levels(team, 2), None, 2.0)
+    assert keeper.last is not None
+    assert keeper.last.generation == 2
 
 
 @pytest.mark.parametrize("damage", ["truncated", "changed", "gone", "form", "levels", "shards"])

@@ -61,7 +61,8 @@ def save(directory: Path, team: Team, manifest: Manifest) -> None:
     write_json(directory / "manifest.json", {"form": FORM, **asdict(manifest)})
     for old in [*directory.glob("shard-*.json"), *directory.glob("shard-*.npy")]:
         if old.name not in used:
-            old.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # the new checkpoint is there; the next one tries again
+                old.unlink()
 
 
 def latest(directory: Path) -> int:

@@ -57,9 +57,10 @@ class Keeper:
         """Write a checkpoint, if one can be gone on from. If that fails, the one before is still there."""
         if self.place is None or why_not(team.tallies()):
             return
+        self.generation += 1  # also where writing fails: a number that files may have is not given again
         manifest = Manifest(
             model=self.digest,
-            generation=self.generation + 1,
+            generation=self.generation,
             shards=team.size,
             levels=list(levels),
             violated_level=violated_level,
@@ -68,7 +69,6 @@ class Keeper:
         try:
             checkpoint.save(self.place.directory, team, manifest)
             self.last, self.losses, self.trouble = manifest, 0, ""
-            self.generation = manifest.generation
         except OSError as error:
             self.trouble = f"{error.filename or self.place.directory}: {error.strerror}"
             if self.cluster is not None:
