@@ -129,6 +129,7 @@ def test_one_bad_file_among_many_loses_nothing(cli: Cli, run1: Path, tmp_path: P
         (["folder"], "folder: no trace in it (*.trace.txt, *.trace, *.dat)"),
         (["run1", "--kernel", "4.12"], "--kernel 4.12: there is no model of it: use 6.1 or 6.12"),
         (["run1", "--jobs", "0"], "--jobs 0: use a number from 1"),
+        (["run1", "--max-steps", "0"], "--max-steps 0: use a number from 1"),
         (["run1", "--timeout", "x"], "--timeout x: use a number of seconds above 0"),
         (["run1", "--slack", "-1"], "--slack -1: use a number from 0 to 1,000,000,000"),
         (["run1", "--html", "no/page.html"], "--html no/page.html: no directory no"),
@@ -140,6 +141,12 @@ def test_what_is_wrong_is_said_in_a_line(cli: Cli, run1: Path, argv: list[str], 
     Path("prose.trace").write_text("to whom it may concern\n")
     Path("folder").mkdir()
     assert cli("validate", *argv) == (2, "", f"lastput: {said}\n")
+
+
+def test_a_limit_on_the_work_makes_it_undecided(cli: Cli, run1: Path) -> None:
+    found = cli("validate", "run1", "--max-steps", "20")
+    assert found.status == 3
+    assert "20 steps were not enough" in found.out
 
 
 def test_two_vms_that_nothing_tells_apart_are_refused_in_a_line(cli: Cli, tmp_path: Path) -> None:

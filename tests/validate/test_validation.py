@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import pickle
+from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 
 from lastput.ftrace.event import Event
+from lastput.ftrace.files import File
+from lastput.validate import several
 from lastput.validate.emit import Emission
 from lastput.validate.ignored import AFTER, BEFORE
 from lastput.validate.outcome import Refused
+from lastput.validate.several import Unread
 from lastput.validate.state import plain
-from lastput.validate.validation import validate
+from lastput.validate.validation import Plan, validate
+from tests.cli.traces import ARCHIVE
 from tests.validate.changing import nth, recorded, without
 
 
@@ -50,6 +57,24 @@ def test_errors_that_differ_are_two_states() -> None:
     queues = [(Emission("f", "return", (), error, ()),) for error in (-1, -2)]
     assert plain(queues[0]) != plain(queues[1])
     assert hash(plain(queues[0])) == hash(plain(queues[1])), "else this shows nothing"
+
+
+def test_the_longest_recordings_begin_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And each takes only what lies beside it with it, not the other recordings."""
+    given: list[File] = []
+
+    class Pool:
+        def submit(self, _: object, file: File, plan: Plan) -> Future[Unread]:
+            given.append(file)
+            done: Future[Unread] = Future()
+            done.set_result(Unread(file.path, ""))
+            return done
+
+    monkeypatch.setattr(several, "processes", lambda jobs: nullcontext(Pool()))
+    found = dict(several.several(several.traces([str(ARCHIVE)]), Plan(), 2))
+    assert [file.size for file in given] == sorted((file.size for file in given), reverse=True)
+    assert [one.path for _, one in sorted(found.items())] == sorted(file.path for file in given)
+    assert len(pickle.dumps(given[-1])) < given[-1].size + given[0].size
 
 
 @pytest.mark.parametrize(("name", "reason"), [("b2", BEFORE), ("b9", AFTER)])

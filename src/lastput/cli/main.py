@@ -403,7 +403,8 @@ def _add_validate(commands: argparse._SubParsersAction[Parser]) -> None:
     validate.add_argument(
         "--kernel", metavar="VERSION", help="6.1 or 6.12, where nothing beside the trace tells"
     )
-    validate.add_argument("--timeout", metavar="SECONDS", help="time for each VM (default: 120)")
+    validate.add_argument("--max-steps", metavar="N", help="steps for each VM (default: 2,000,000)")
+    validate.add_argument("--timeout", metavar="SECONDS", help="time for each VM (default: 900)")
     validate.add_argument(
         "--slack", metavar="NS", default="0", help="events of two CPUs this close may be in either order"
     )

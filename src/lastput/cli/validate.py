@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from lastput.host import usable_cores
 
+    most = count("--max-steps", args.max_steps)
     limit = seconds("--timeout", args.timeout)
     slack = within("--slack", args.slack, 0, MOST_SLACK) or 0
     jobs = count("--jobs", args.jobs) or usable_cores()
@@ -71,9 +72,9 @@ def run(args: argparse.Namespace) -> int:
         outputs.writable("--html", Path(args.html))
 
     from lastput.validate.several import traces
-    from lastput.validate.validation import SECONDS, Plan
+    from lastput.validate.validation import MOST_STEPS, SECONDS, Plan
 
-    plan = Plan(seconds=SECONDS if limit is None else limit, slack=slack, kernel=args.kernel)
+    plan = Plan(most or MOST_STEPS, limit or SECONDS, slack, args.kernel)
     done = _validated(traces(args.trace), plan, jobs)
     _tell(args, done)
     for one in done.unread:

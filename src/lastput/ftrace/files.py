@@ -24,6 +24,9 @@ class Folder(Protocol):
     def read(self, name: str) -> bytes | None:
         """The content of the file of this name, None if there is none."""
 
+    def size(self, name: str) -> int:
+        """Its bytes, 0 if there is none."""
+
 
 @dataclass(frozen=True)
 class File:
@@ -38,6 +41,11 @@ class File:
         if packed is None:
             raise UsageError(f"{self.path}: no such file")
         return _uncompressed(self.path, packed)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file as it is."""
+        return self.folder.size(self.name)
 
     def beside(self, name: str) -> str | None:
         """The text of another file in the same folder."""
@@ -99,9 +107,11 @@ def _members(path: Path) -> Iterator[File]:
     except (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error) as error:
         why = getattr(error, "strerror", None) or error
         raise UsageError(f"{path}: cannot be read as an archive: {why}") from None
+    others = {name: found for name, found in content.items() if not _TRACE.fullmatch(name)}
     for name in _traces(str(path), sorted(content)):
         inside = PurePosixPath(name)
-        yield File(f"{path}:{name}", inside.name, _Archived(content, str(inside.parent)))
+        folder = _Archived({**others, name: content[name]}, str(inside.parent))
+        yield File(f"{path}:{name}", inside.name, folder)
 
 
 def _traces(path: str, names: list[str]) -> list[str]:
@@ -138,11 +148,22 @@ class _Directory:
         except OSError as error:
             raise UsageError(f"{found}: {error.strerror}") from None
 
+    def size(self, name: str) -> int:
+        try:
+            return (self.path / name).stat().st_size
+        except OSError:
+            return 0
+
 
 @dataclass(frozen=True)
 class _Archived:
+    """A trace of an archive, and what is beside it that is none."""
+
     content: dict[str, bytes]
     path: str
 
     def read(self, name: str) -> bytes | None:
         return self.content.get(str(PurePosixPath(self.path) / name))
+
+    def size(self, name: str) -> int:
+        return len(self.read(name) or b"")

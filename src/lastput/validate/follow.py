@@ -7,13 +7,16 @@ early. A thread steps only with an empty queue. A queue that differs from its th
 dead end at once.
 
 A state is visited once. There, the thread whose event is next steps first; others follow only if that led
-to nothing, and only those that can matter to it (`independent`).
+to nothing, and only those that can matter to it (`independent`). What was tried in vain is not tried again
+after steps that do not interfere with it (`asleep`). Only what is known to lead nowhere counts as in vain: a
+state from which the search came back to one further up the way is known when that one is.
 """
 
 from __future__ import annotations
 
 import gc
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,6 +25,7 @@ from typing import Any, NamedTuple
 from lastput.lang.errors import UsageError
 from lastput.lang.world import World
 from lastput.simulate.fault import Fault
+from lastput.validate.asleep import Asleep, asleep, still
 from lastput.validate.cells import Change
 from lastput.validate.describe import event_text, spot
 from lastput.validate.emit import EmittingProgram
@@ -37,6 +41,8 @@ MOST_PLACES = 12
 """How many of the states at the longest prefix are described."""
 LOOK = 256
 """Turns of the search between two looks at the clock."""
+DEAD = 1 << 60
+"""Above all places on a way: what is known to lead nowhere does not lead back to one."""
 
 
 def follow(
@@ -44,33 +50,45 @@ def follow(
     seen: Sequence[Seen],
     observable: Observable,
     *,
-    most_steps: int = 5_000_000,
-    seconds: float = 300.0,
+    most_steps: int = 2_000_000,
+    seconds: float = 900.0,
     slack: int = 0,
     program: EmittingProgram | None = None,
 ) -> Verdict:
     """Whether `world` can run so that exactly `seen` is seen of it, up to the last of these events.
 
     `observable` says of which functions every entry, or return, would have been seen. The threads' next
-    entries may be late: what a thread does behind its last event is left open. Beyond `most_steps` or
-    `seconds` the verdict is `Undecided`. Events of different CPUs may change places if their time stamps
-    are at most `slack` ns apart. `program` is that of `world` and `observable`, for who has one: to make
-    it takes longer than to follow a short trace.
+    entries may be late: what a thread does behind its last event is left open. Beyond `most_steps`, the same
+    on every machine, or `seconds` the verdict is `Undecided`. Events of different CPUs may change places if
+    their time stamps are at most `slack` ns apart. `program` is that of `world` and `observable`, for who has
+    one: to make it takes longer than to follow a short trace.
 
     UsageError for an event that no thread can have, and for a model that is wrong.
     """
     for event in seen:
         if (event.function, event.at) not in observable:
             raise UsageError(f"event {event.number}: {event.function} ({event.at}) is not observable")
-    limits = _Limits(most_steps, time.monotonic(), seconds)
-    with _no_collector(), Live.opened(program or EmittingProgram(world, observable)) as run:
+    program = program or EmittingProgram(world, observable)
+    with _no_collector(), Live.opened(program, _weights(seen, len(world.threads))) as run:
+        limits = _Limits(run, most_steps, time.monotonic(), seconds)
 
         def search(length: int) -> Verdict:
             order = Order(seen[:length], len(world.threads), slack)
-            return _Search(run, Walker(run, order), limits).verdict()
+            found = _Search(run, Walker(run, order), limits).verdict()
+            if isinstance(found, Refused) and run.exhausted:
+                # Where there was no room, how much there is matters.
+                run.numbers.tell_freed(run.memory)
+                return _Search(run, Walker(run, order), limits).verdict()
+            return found
 
         found = search(len(seen))
         return _longest(search, found, len(seen)) if isinstance(found, Refused) else found
+
+
+def _weights(seen: Sequence[Seen], threads: int) -> list[int]:
+    """How busy each thread is: one more than its events."""
+    own = Counter(event.thread for event in seen)
+    return [1 + own[thread] for thread in range(threads)]
 
 
 @contextmanager
@@ -110,19 +128,19 @@ def _longest(search: Callable[[int], Verdict], refused: Refused, length: int) ->
 
 @dataclass
 class _Limits:
-    """What all searches for one verdict may cost together, and have."""
+    """What all searches for one verdict may cost together."""
 
+    run: Live
     most_steps: int
     began: float
     seconds: float
-    steps: int = 0
     turns: int = 0
 
     def met(self) -> str | None:
         """Why to stop, if so."""
         self.turns += 1
-        if self.steps >= self.most_steps:
-            return f"{self.most_steps} steps were not enough"
+        if self.run.taken >= self.most_steps:
+            return f"{self.most_steps:,} steps were not enough"
         if self.turns % LOOK == 0 and time.monotonic() > self.began + self.seconds:
             return f"{self.seconds:g} seconds were not enough"
         return None
@@ -141,14 +159,26 @@ class Way(NamedTuple):
 class Visit:
     """A state on the present way: what is still to be tried there, and how to leave it."""
 
-    moves: Iterator[tuple[int, Record]]
     state: State
     way: Way | None
+    key: int
     undo: list[Change]
     """What memory was before the step that led here."""
     matched: int
     """How many events were taken before that step."""
+    open: int
+    """How many states were left open before it."""
+    asleep: tuple[Asleep, ...]
+    """Threads whose steps from here lead nowhere, as is known."""
+    first: Record | None = None
+    """The step that was tried first: the owner's, with its first choices."""
+    moves: Iterator[tuple[int, Record]] | None = None
+    """What comes after it; mostly nobody asks."""
     moved: bool = False
+    low: int = DEAD
+    """The lowest place on the way that the search came back to, from what the present thread does next."""
+    lowest: int = DEAD
+    """The same, from what the threads before it do."""
 
 
 class _Search:
@@ -158,7 +188,11 @@ class _Search:
         self.walker = walker
         self.relevant = Relevant(walker)
         self.limits = limits
-        self.visited: set[int] = set()
+        self.visited: dict[int, int] = {}
+        """By its key, of a state on the way its place there. Of one that was left: `DEAD`, or, if that is
+        not known yet, the lowest place on the way that was come back to from it."""
+        self.open: list[int] = []
+        """Keys of those of which it is not known."""
         self.trail: list[Visit] = []
         self.matched: list[Matched] = []
         self.longest = 0
@@ -178,7 +212,7 @@ class _Search:
 
     def _search(self) -> Verdict:
         self.start, self.begun = self.walker.start()
-        ended = self._arrive(self.start, None, [], self.begun[-1], range(len(self.begun)))
+        ended = self._arrive(self.start, None, [], self.begun[-1], range(len(self.begun)), ())
         while ended is None:
             if not self.trail:
                 return self._refused()
@@ -191,19 +225,16 @@ class _Search:
     def _go_on(self) -> Accepted | None:
         """Take the next step that is to be tried, or give up a state."""
         visit = self.trail[-1]
-        move = next(visit.moves, None)
+        move = self._next(visit)
         if move is None:
-            if not visit.moved:
-                self._end(visit.state, visit.way)
-            self.trail.pop()
-            self._leave(visit.undo, visit.matched)
+            self._give_up(visit)
             return None
         visit.moved = True
         thread, record = move
-        self.limits.steps += 1
+        sleepers = still(visit.asleep, record)
         state, undo = self.walker.take(visit.state, thread, record)
         number = 1 + (visit.way.number if visit.way else 0)
-        return self._arrive(state, Way(visit.way, thread, record, number), undo, record, (thread,))
+        return self._arrive(state, Way(visit.way, thread, record, number), undo, record, (thread,), sleepers)
 
     def _arrive(
         self,
@@ -212,6 +243,7 @@ class _Search:
         undo: list[Change],
         record: Record,
         stepped: Sequence[int],
+        sleepers: tuple[Asleep, ...],
     ) -> Accepted | None:
         """Come to a state by a step of `stepped`; take what events there are."""
         matched = len(self.matched)
@@ -229,27 +261,89 @@ class _Search:
             self._end(state, way)
         else:
             key = self.walker.key(state)
-            if key not in self.visited:
-                self.visited.add(key)
-                self.trail.append(Visit(self._moves(state), state, way, undo, matched))
+            known = self.visited.get(key)
+            if known is None:
+                self.visited[key] = len(self.trail)
+                # An event that was taken may have looked at what a sleeper would have changed.
+                kept = () if taken else sleepers
+                self.trail.append(Visit(state, way, key, undo, matched, len(self.open), kept))
                 return None
+            self.trail[-1].low = min(self.trail[-1].low, known)
         self._leave(undo, matched)
         return None
+
+    def _give_up(self, visit: Visit) -> None:
+        """All was tried in a state. If nothing led back to before it, it is dead, and all that it led to."""
+        if not visit.moved:
+            self._end(visit.state, visit.way)
+        self.trail.pop()
+        low = min(visit.low, visit.lowest)
+        if low < len(self.trail):
+            self.visited[visit.key] = low
+            self.open.append(visit.key)
+            self.trail[-1].low = min(self.trail[-1].low, low)
+        else:
+            self.visited[visit.key] = DEAD
+            self.visited.update(dict.fromkeys(self.open[visit.open :], DEAD))
+            del self.open[visit.open :]
+        self._leave(visit.undo, visit.matched)
 
     def _leave(self, undo: list[Change], matched: int) -> None:
         self.run.memory.take_back(undo)
         del self.matched[matched:]
 
-    def _moves(self, state: State) -> Iterator[tuple[int, Record]]:
-        """What is to be tried in a state. It is the present one whenever this goes on."""
+    # -- what is to be tried --------------------------------------------------------------------------
+
+    def _next(self, visit: Visit) -> tuple[int, Record] | None:
+        """The next step to try in the present state."""
+        if visit.moves is None:
+            owner = self._owner(visit.state)
+            if visit.first is None and not self._sleeps(visit, owner):
+                visit.first = self.walker.first_step(visit.state, owner)
+                if visit.first is not None:
+                    return owner, visit.first
+            visit.moves = self._moves(visit, owner)
+        return next(visit.moves, None)
+
+    def _owner(self, state: State) -> int:
+        """The thread whose event is next."""
         first = self.walker.first(state)
         assert first is not None
-        owner = self.order.seen[first].thread
-        for record in self.walker.steps(state, owner):
-            yield owner, record
-        for thread in self.relevant.threads(state, owner):
-            for record in self.walker.steps(state, thread):
+        return self.order.seen[first].thread
+
+    def _moves(self, visit: Visit, owner: int) -> Iterator[tuple[int, Record]]:
+        """What is to be tried after the first step. The state is the present one whenever this goes on."""
+        before = None
+        if visit.first is not None:
+            before = owner
+            for record in self.walker.other_steps(visit.state, owner, visit.first):
+                yield owner, record
+        for thread in self.relevant.threads(visit.state, owner):
+            if self._sleeps(visit, thread):
+                continue
+            if before is not None:
+                self._tried(visit, before)
+            before = thread
+            for record in self.walker.steps(visit.state, thread):
                 yield thread, record
+
+    def _sleeps(self, visit: Visit, thread: int) -> bool:
+        """Whether a thread need not be tried. Then the state is no end: it would go on there, in vain."""
+        sleeps = any(one.thread == thread for one in visit.asleep)
+        visit.moved |= sleeps
+        return sleeps
+
+    def _tried(self, visit: Visit, thread: int) -> None:
+        """All steps of a thread from the present state were tried: it sleeps, if they lead nowhere.
+
+        That is not known of what led back to a state of which not all was tried yet. And where events may
+        change places, what is seen of a step depends on more than memory.
+        """
+        if visit.low >= len(self.trail) and not self.order.slack:
+            found = asleep(self.walker, visit.state, thread)
+            visit.asleep += () if found is None else (found,)
+        visit.lowest = min(visit.lowest, visit.low)
+        visit.low = DEAD
 
     # -- verdicts -----------------------------------------------------------------------------------
 
@@ -306,7 +400,7 @@ class _Search:
 
     def _effort(self) -> Effort:
         spent = time.monotonic() - self.limits.began
-        return Effort(self.limits.steps, self.run.executed, spent)
+        return Effort(self.run.taken, self.run.executed, spent)
 
 
 def _steps(way: Way | None) -> list[Way]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextvars
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -36,11 +36,14 @@ NOBODY: frozenset[int] = frozenset()
 class Live(Operations):
     """Runs one step of one thread at a time, from any place that is known."""
 
-    def __init__(self, program: EmittingProgram) -> None:
-        super().__init__(program)
+    def __init__(self, program: EmittingProgram, weights: Sequence[int]) -> None:
+        super().__init__(program, weights)
+        self.taken = 0
+        """Steps that were taken, those taken back included."""
         self.executed = 0
-        """Steps that model code was run for."""
+        """Of them, those that model code was run for."""
         self.numbers = Numbers()
+        self.numbers.forget_freed(self.memory)
         self._places: dict[tuple[Any, ...], Place] = {}
         self._runners: dict[int, Runner] = {}
         self._sets: dict[frozenset[int], frozenset[int]] = {}
@@ -48,15 +51,26 @@ class Live(Operations):
 
     @classmethod
     @contextmanager
-    def opened(cls, program: EmittingProgram) -> Iterator[Self]:
-        """A machine on which no thread has begun; leaving the block ends what runs on it."""
-        run = cls(program)
+    def opened(cls, program: EmittingProgram, weights: Sequence[int]) -> Iterator[Self]:
+        """A machine on which no thread has begun; leaving the block ends what runs on it.
+
+        `weights`: as for `Cells`.
+        """
+        run = cls(program, weights)
         with configuration(program.world.configuration), running_on(run):
             try:
                 yield run
             finally:
                 for runner in run._runners.values():
                     _end(runner)
+                run._forget()
+
+    def _forget(self) -> None:
+        """Take apart what was kept: places and records refer to each other, and are many."""
+        for place in self._places.values():
+            place.records.clear()
+            place.origin = place.before = None
+        self._places.clear()
 
     # -- steps as records ---------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import CodeType
 from typing import Any
 
@@ -42,9 +42,9 @@ class Operations(Scheduler):
 
     program: EmittingProgram
 
-    def __init__(self, program: EmittingProgram) -> None:
+    def __init__(self, program: EmittingProgram, weights: Sequence[int]) -> None:
         super().__init__(program)
-        self.memory: Cells = Cells(program.memory)
+        self.memory: Cells = Cells(program.memory, weights)
         self.stacks = Stacks(program)
         self._resumes = [self._resume_point(spec) for spec in program.world.threads]
         self._locks = {a: isinstance(c.type, HoldersType) for a, c in self.memory.locks}
@@ -56,6 +56,8 @@ class Operations(Scheduler):
         self._reads: dict[int, Any] = {}
         self._wrote: set[int] = set()
         self._restart: Restart | None = None
+        self.exhausted = False
+        """A pool had no slot left."""
 
     def _resume_point(self, spec: ThreadSpec) -> tuple[int, str, CodeType] | None:
         position = resuming(spec.function)
@@ -142,19 +144,33 @@ class Operations(Scheduler):
         self._log.append(None)
 
     def allocate(self, struct: StructDef, zero: bool) -> Any:
-        """kmalloc, kzalloc: reads and writes how many slots the pool has given out."""
+        """kmalloc, kzalloc: reads the lives of the slots that it looks at."""
         self.stop(Intent("alloc", (), struct.name))
         if self._canned is not None:
             return Pointer(struct, self._again())
         memory = self.memory
-        pool = memory.pools.get(struct)
-        if pool is not None and pool[0] not in self._wrote:
-            self._reads.setdefault(pool[0], memory.values[pool[0]])
+        looked = memory.looked_at(struct, self.this_thread(), self._call())
+        for slot in looked:
+            if -1 - slot not in self._wrote:
+                self._reads.setdefault(-1 - slot, memory.values[-1 - slot])
         before = len(memory.undo)
-        address = memory.allocate(struct, zero)
+        try:
+            address = memory.give(struct, zero, looked)
+        except Fault:
+            self.exhausted = True
+            raise
         self._wrote.update(a for a, _ in memory.undo[before:])
         self._log.append(address)
         return Pointer(struct, address)
+
+    def _call(self) -> int:
+        """Which of its calls the running thread makes; 0 if it cannot begin in the middle."""
+        runner = self.current
+        assert isinstance(runner, Runner)
+        point = self._resumes[runner.spec.index]
+        if point is None or not runner.held.frames or runner.held.frames[0].f_code is not point[2]:
+            return 0
+        return int(runner.held.frames[0].f_locals[point[1]])
 
     def free(self, pointer: Any) -> None:
         """kfree: reads the object's life and its locks."""

@@ -20,7 +20,7 @@ class Effort:
     """What the search cost."""
 
     steps: int
-    """Steps taken, those taken back included."""
+    """Steps taken, those included that were taken back, or taken to see what threads may do."""
     executed: int
     """Of them, those that the model's code was run for."""
     seconds: float

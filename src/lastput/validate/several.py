@@ -40,6 +40,8 @@ def traces(paths: Sequence[str]) -> Todo:
 def several(todo: Todo, plan: Plan, jobs: int) -> Iterator[tuple[int, Found]]:
     """Validate each, `jobs` at a time: its place in `todo` and what it came to, as soon as it is known.
 
+    The longest begin first, so that none is left alone at the end.
+
     BrokenProcessPool if one of the processes was killed.
     """
     files = []
@@ -52,6 +54,7 @@ def several(todo: Todo, plan: Plan, jobs: int) -> Iterator[tuple[int, Found]]:
         for place, file in files:
             yield place, _validate(file, plan)
         return
+    files.sort(key=lambda placed: placed[1].size, reverse=True)
     with processes(min(jobs, len(files))) as pool:
         working = {pool.submit(_validate, file, plan): place for place, file in files}
         for done in as_completed(working):

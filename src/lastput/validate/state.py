@@ -43,6 +43,8 @@ class Walker:
         self.order = order
         self.numbers = run.numbers
         self.begun: list[Change] = []
+        self.asked: set[int] = set()
+        """The numbers that checks looked at since this was emptied."""
 
     # -- steps --------------------------------------------------------------------------------------
 
@@ -66,19 +68,32 @@ class Walker:
                 break
         return state, records
 
-    def steps(self, state: State, thread: int) -> Iterator[Record]:
-        """A thread's steps, one for each choice. Between two, memory may change and come back."""
+    def first_step(self, state: State, thread: int) -> Record | None:
+        """A thread's step with the first of its choices; None if it cannot step."""
         place = state.places[thread]
         if place is None or state.queues[thread] or not self.run.can_step(place):
-            return
-        choice: int | None = 0
+            return None
+        return self.run.step_from(place, 0)
+
+    def other_steps(self, state: State, thread: int, record: Record) -> Iterator[Record]:
+        """Its steps with the choices after those of `record`."""
+        place, choice = state.places[thread], record.next_choice
+        assert place is not None
         while choice is not None:
             record = self.run.step_from(place, choice)
             yield record
             choice = record.next_choice
 
+    def steps(self, state: State, thread: int) -> Iterator[Record]:
+        """A thread's steps, one for each choice. Between two, memory may change and come back."""
+        record = self.first_step(state, thread)
+        if record is not None:
+            yield record
+            yield from self.other_steps(state, thread, record)
+
     def take(self, state: State, thread: int, record: Record) -> tuple[State, list[Change]]:
         """The state after a step, and how memory was before."""
+        self.run.taken += 1
         values, numbers, memory = self.run.memory.values, self.numbers, state.memory
         undo: list[Change] = []
         for change in record.writes:
@@ -143,6 +158,7 @@ class Walker:
         for check in self.order.seen[place].checks:
             read = check.read
             found, numbers = self.run.ask(thread, lambda read=read: read(moment))  # type: ignore[misc]
+            self.asked |= numbers
             if found != check.want:
                 wrong.append((Disagreement(check.label, check.want, found, check.found_in), numbers))
         return wrong
