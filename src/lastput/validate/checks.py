@@ -20,7 +20,6 @@ from typing import Any
 from lastput.kvm.v6.arch import arch_ram_base
 from lastput.kvm.v6.notifier import mmu_notifier_to_kvm
 from lastput.validate.contradictions import Contradiction
-from lastput.validate.guest import Guest
 from lastput.validate.scene import scene
 from lastput.validate.seen import Check, Moment
 from lastput.validate.sights import Sight
@@ -38,12 +37,8 @@ def checks(sight: Sight, facts: Facts, contradictions: Sequence[Contradiction] =
 
 
 def _compared(sight: Sight, facts: Facts) -> Iterator[tuple[str, Read, int]]:
-    if sight.kind == "return":
-        yield from _result(sight)
-    else:
-        yield from _values(sight)
-        yield from _things(sight, facts)
-        yield from _ranges(sight, facts.guest)
+    for compare in COMPARED.get(sight.name, ()):
+        yield from compare(sight, facts)
 
 
 def _meant(value: int, moment: Moment) -> int:
@@ -106,61 +101,6 @@ def _mm_count(moment: Moment) -> int:
     return int(mm.mm_count.counter) - lazy - scene.kept
 
 
-OF_SPACE = ("mmput", "exit_mmap", "__mmu_notifier_release")
-"""Functions that are about one address space, anybody's."""
-NULL_OR_NOT = ("pgt",)
-AT_LEAST = ("mm_count",)
-VALUES: Mapping[str, Mapping[str, Read]] = {
-    "__mmu_notifier_release": {"mm_users": _mm_users, "mm_count": _mm_count},
-    "kvm_mmu_notifier_release": {"kvm_users": _users_count},
-    "kvm_arch_flush_shadow_all": {"pgt": _pgt, "users": _users_count, "inprog": _in_progress},
-    "kvm_free_stage2_pgd": {"pgt": _mmu_pgt},
-    "kvm_pgtable_stage2_destroy": {"pgt": _own_pgt},
-    "kvm_age_gfn": {"pgt": _pgt},
-    "kvm_test_age_gfn": {"pgt": _pgt},
-    "kvm_set_spte_gfn": {"pgt": _pgt},
-    "kvm_unmap_gfn_range": {"pgt": _pgt, "seq": _seq, "inprog": _in_progress},
-    "kvm_mmu_notifier_invalidate_range_end": {"seq": _seq, "inprog": _in_progress},
-    "kvm_mmu_notifier_clear_flush_young": {"users": _users_count},
-    "kvm_destroy_vm": {"pgt": _pgt, "users": _users_count},
-    "mmu_notifier_unregister": {"mm_users": _mm_users, "mm_count": _mm_count},
-    "kvm_handle_guest_abort": {"seq": _seq, "inprog": _in_progress},
-    "mmput": {"mm_users": _mm_users},
-    "exit_mmap": {"mm_users": _mm_users},
-}
-"""By function and argument of the probe: where the model has it."""
-
-
-def _values(sight: Sight) -> Iterator[tuple[str, Read, int]]:
-    for name, read in VALUES.get(sight.name, {}).items():
-        want = sight.arg(name)
-        if want is None:
-            continue
-        if name in NULL_OR_NOT:
-            yield f"{name} is there", read, int(want != 0)
-        elif name in AT_LEAST:
-            yield f"{name} at most", functools.partial(_at_most, read, want), want
-        else:
-            yield name, read, want
-
-
-def _at_most(read: Read, want: int, moment: Moment) -> int:
-    """`want`, if the model has no more than that; what it has, if it has more."""
-    return max(want, read(moment))
-
-
-# -- things ------------------------------------------------------------------------------------------
-
-
-def _things(sight: Sight, facts: Facts) -> Iterator[tuple[str, Read, int]]:
-    """Which vcpu, and whether it is the owner's address space: what the model has several of."""
-    vcpu, mm = sight.arg("vcpu"), sight.arg("mm")
-    if sight.name == "kvm_handle_guest_abort" and vcpu in facts.vcpu_of:
-        yield "vcpu", _vcpu, facts.vcpu_of[vcpu]
-    if sight.name in OF_SPACE and mm is not None and facts.mm is not None:
-        yield "mm is the VM's", _is_owner, int(mm == facts.mm)
-
-
 def _vcpu(moment: Moment) -> int:
     return [scene.vcpu[i] for i in range(len(scene.vcpu))].index(moment.argument("vcpu"))
 
@@ -169,41 +109,13 @@ def _is_owner(moment: Moment) -> int:
     return int(moment.argument("mm") == scene.mm)
 
 
-# -- pages -------------------------------------------------------------------------------------------
-
-GUEST_RANGES = ("kvm_age_gfn", "kvm_test_age_gfn", "kvm_unmap_gfn_range")
-OWNER_RANGES = (
-    "kvm_mmu_notifier_invalidate_range_start",
-    "kvm_mmu_notifier_invalidate_range_end",
-    "kvm_mmu_notifier_clear_flush_young",
-    "kvm_mmu_notifier_clear_young",
-)
-GUEST_PAGES = {"__gfn_to_pfn_memslot": "gfn", "kvm_set_spte_gfn": "start"}
-"""Functions that are about one guest page, and what the probe calls it."""
-OWNER_PAGES = {"kvm_mmu_notifier_test_young": "addr"}
-"""The same for an address of the owner."""
+def _returned(moment: Moment) -> int:
+    return int(moment.result)
 
 
-def _ranges(sight: Sight, guest: Guest) -> Iterator[tuple[str, Read, int]]:
-    start, end = sight.arg("start"), sight.arg("end")
-    known = guest.distance is not None
-    if sight.name in GUEST_RANGES and start is not None and end is not None:
-        first, last = guest.range(start, end)
-        yield "start", functools.partial(_guest_page, "start"), first
-        yield "end", functools.partial(_guest_page, "end"), last
-    elif sight.name in OWNER_RANGES and known and start is not None and end is not None:
-        first, last = guest.owner_range(start, end)
-        yield "start", functools.partial(_owner_page, "start", guest.pages), first
-        yield "end", functools.partial(_owner_page, "end", guest.pages), last
-    elif sight.name in GUEST_PAGES:
-        gfn = sight.arg(GUEST_PAGES[sight.name])
-        if gfn is not None:
-            yield "page", functools.partial(_guest_page, "gfn"), guest.page(gfn)
-    elif sight.name in OWNER_PAGES and known:
-        address = sight.arg(OWNER_PAGES[sight.name])
-        if address is not None:
-            page = guest.owner_range(address, address + 1)[0]
-            yield "page", functools.partial(_owner_page, "address", guest.pages), page
+def _at_most(read: Read, want: int, moment: Moment) -> int:
+    """`want`, if the model has no more than that; what it has, if it has more."""
+    return max(want, read(moment))
 
 
 def _guest_page(name: str, moment: Moment) -> int:
@@ -214,22 +126,129 @@ def _owner_page(name: str, pages: int, moment: Moment) -> int:
     return min(int(moment.argument(name)), pages)
 
 
-# -- results -----------------------------------------------------------------------------------------
+# -- how an argument of a probe is compared ----------------------------------------------------------
 
-RESULTS = {
-    "kvm_age_gfn": "young",
-    "kvm_test_age_gfn": "young",
-    "kvm_pgtable_stage2_map": "result",
-    "kvm_handle_guest_abort": "result",
+Compare = Callable[[Sight, Facts], Iterator[tuple[str, Read, int]]]
+"""Label, how to read the model, and what it must give; nothing where the probe does not tell."""
+
+
+def number(name: str, read: Read, label: str = "") -> Compare:
+    """The number itself."""
+
+    def compare(sight: Sight, facts: Facts) -> Iterator[tuple[str, Read, int]]:
+        want = sight.arg(name)
+        if want is not None:
+            yield label or name, read, want
+
+    return compare
+
+
+def there(name: str, read: Read) -> Compare:
+    """A pointer: NULL or not."""
+
+    def compare(sight: Sight, facts: Facts) -> Iterator[tuple[str, Read, int]]:
+        want = sight.arg(name)
+        if want is not None:
+            yield f"{name} is there", read, int(want != 0)
+
+    return compare
+
+
+def at_most(name: str, read: Read) -> Compare:
+    """A count that is no smaller than the model's."""
+
+    def compare(sight: Sight, facts: Facts) -> Iterator[tuple[str, Read, int]]:
+        want = sight.arg(name)
+        if want is not None:
+            yield f"{name} at most", functools.partial(_at_most, read, want), want
+
+    return compare
+
+
+def result(label: str) -> Compare:
+    """What the function returns."""
+    return number("ret", _returned, label)
+
+
+def which_vcpu(sight: Sight, facts: Facts) -> Iterator[tuple[str, Read, int]]:
+    """A vcpu, by its number."""
+    vcpu = sight.arg("vcpu")
+    if vcpu in facts.vcpu_of:
+        yield "vcpu", _vcpu, facts.vcpu_of[vcpu]
+
+
+def whose_space(sight: Sight, facts: Facts) -> Iterator[tuple[str, Read, int]]:
+    """An address space: the owner's, or somebody else's."""
+    mm = sight.arg("mm")
+    if mm is not None and facts.mm is not None:
+        yield "mm is the VM's", _is_owner, int(mm == facts.mm)
+
+
+def guest_range(sight: Sight, facts: Facts) -> Iterator[tuple[str, Read, int]]:
+    """Pages of the guest."""
+    start, end = sight.arg("start"), sight.arg("end")
+    if start is not None and end is not None:
+        first, last = facts.guest.range(start, end)
+        yield "start", functools.partial(_guest_page, "start"), first
+        yield "end", functools.partial(_guest_page, "end"), last
+
+
+def owner_range(sight: Sight, facts: Facts) -> Iterator[tuple[str, Read, int]]:
+    """Addresses of the owner, as the guest's pages there."""
+    start, end, guest = sight.arg("start"), sight.arg("end"), facts.guest
+    if start is not None and end is not None and guest.distance is not None:
+        first, last = guest.owner_range(start, end)
+        yield "start", functools.partial(_owner_page, "start", guest.pages), first
+        yield "end", functools.partial(_owner_page, "end", guest.pages), last
+
+
+def guest_page(name: str) -> Compare:
+    """One page of the guest; `name` is what the probe calls it."""
+
+    def compare(sight: Sight, facts: Facts) -> Iterator[tuple[str, Read, int]]:
+        gfn = sight.arg(name)
+        if gfn is not None:
+            yield "page", functools.partial(_guest_page, "gfn"), facts.guest.page(gfn)
+
+    return compare
+
+
+def owner_page(sight: Sight, facts: Facts) -> Iterator[tuple[str, Read, int]]:
+    """One address of the owner, as the guest's page there."""
+    address, guest = sight.arg("addr"), facts.guest
+    if address is not None and guest.distance is not None:
+        page = guest.owner_range(address, address + 1)[0]
+        yield "page", functools.partial(_owner_page, "address", guest.pages), page
+
+
+# -- what is compared --------------------------------------------------------------------------------
+
+_stage2 = there("pgt", _pgt)
+_users = number("users", _users_count)
+_seqs = (number("seq", _seq), number("inprog", _in_progress))
+_mm_counts = (number("mm_users", _mm_users), at_most("mm_count", _mm_count))
+
+COMPARED: Mapping[str, Sequence[Compare]] = {
+    "kvm_handle_guest_abort": (which_vcpu, *_seqs, result("result")),
+    "__gfn_to_pfn_memslot": (guest_page("gfn"),),
+    "kvm_pgtable_stage2_map": (result("result"),),
+    "kvm_mmu_notifier_invalidate_range_start": (owner_range,),
+    "kvm_mmu_notifier_invalidate_range_end": (owner_range, *_seqs),
+    "kvm_unmap_gfn_range": (_stage2, *_seqs, guest_range),
+    "kvm_mmu_notifier_clear_flush_young": (owner_range, _users),
+    "kvm_mmu_notifier_clear_young": (owner_range,),
+    "kvm_mmu_notifier_test_young": (owner_page,),
+    "kvm_age_gfn": (_stage2, guest_range, result("young")),
+    "kvm_test_age_gfn": (_stage2, guest_range, result("young")),
+    "kvm_set_spte_gfn": (_stage2, guest_page("start")),
+    "mmput": (whose_space, number("mm_users", _mm_users)),
+    "exit_mmap": (whose_space, number("mm_users", _mm_users)),
+    "__mmu_notifier_release": (whose_space, *_mm_counts),
+    "kvm_mmu_notifier_release": (number("kvm_users", _users_count),),
+    "kvm_arch_flush_shadow_all": (_stage2, _users, number("inprog", _in_progress)),
+    "kvm_free_stage2_pgd": (there("pgt", _mmu_pgt),),
+    "kvm_pgtable_stage2_destroy": (there("pgt", _own_pgt),),
+    "kvm_destroy_vm": (_stage2, _users),
+    "mmu_notifier_unregister": _mm_counts,
 }
-"""Functions whose result is compared, and what it is called."""
-
-
-def _result(sight: Sight) -> Iterator[tuple[str, Read, int]]:
-    ret = sight.arg("ret")
-    if ret is not None and sight.name in RESULTS:
-        yield RESULTS[sight.name], _returned, ret
-
-
-def _returned(moment: Moment) -> int:
-    return int(moment.result)
+"""By function: what of its probe's arguments, and of its result, the model has, too."""
