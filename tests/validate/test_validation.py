@@ -105,6 +105,13 @@ def test_a_last_event_is_missed_when_the_parent_was_told() -> None:
     assert validate(untold).word == "accepted", "the recording may end before it comes"
 
 
+def test_do_exit_never_returns() -> None:
+    """The model's does, and a function graph would have shown it before the parent is told."""
+    made = validate(recorded("a1-graph"))
+    assert made.word == "accepted"
+    assert any(seen.shows_end for tried in made.tried for seen in tried.seen)
+
+
 def test_a_thread_ends_with_its_process() -> None:
     """Only the last task of a process tells the parent, for all of them."""
     whole = recorded("a3")

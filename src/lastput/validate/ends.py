@@ -25,15 +25,20 @@ def ends(
     `found` is all of the recording, `until` the event up to which it was read for the scripts: a task that
     was seen to enter something behind that is left out, for what it came to then is not in its script.
     """
-    told = {known[sight.pid].tgid: sight for sight in _tell(found)}
+    told = {_process(known[sight.pid]): sight for sight in _tell(found)}
     shown: list[tuple[int, Sight]] = []
     for place, script in enumerate(scripts):
-        last = told.get(script.task.tgid) if script.task.tgid is not None else None
+        last = told.get(_process(script.task))
         if last is not None and script.exits is not None and script.exits < last.number:
             later = (s for s in found if until < s.number < last.number and s.pid == script.task.pid)
             if not any(s.kind in ("enter", "return") or s.name == EXIT for s in later):
                 shown.append((place, last))
     return shown
+
+
+def _process(task: Task) -> int:
+    """The process of a task; where nothing tells it, it is all of one."""
+    return task.pid if task.tgid is None else task.tgid
 
 
 def _tell(found: Sequence[Sight]) -> Iterator[Sight]:
