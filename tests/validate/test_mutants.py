@@ -21,8 +21,8 @@ from tests.validate.mutations import KINDS, Mutant, mutants
 PLAN = Plan(most_steps=200_000)
 
 SHORT = [
-    ("det-6.1-a57", "a7", 14),
-    ("det-6.12-a57", "a7", 14),
+    ("det-6.1-a57", "a7", 17),
+    ("det-6.12-a57", "a7", 17),
     ("det-6.12-a57", "m6-damon-across-release", 14),
     ("det-6.1-a57", "b6", 18),
 ]
