@@ -207,6 +207,8 @@ def main() -> int:
     parser.add_argument("--summary", action="store_true", help="compare nothing; print the table of FILE")
     parser.add_argument("--seconds", type=float, metavar="S", help="begin nothing new after S seconds")
     args = parser.parse_args()
+    if args.most < 1:
+        parser.error("--most: use a number from 1")
     rows = recorded(args.record, args.most)
     left = 0
     sets = (",".join(REDUCTIONS), *(REDUCTIONS if args.each else ()))

@@ -191,6 +191,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="runs of each checker (5)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every run to FILE, too")
     arguments = parser.parse_args()
+    if arguments.rounds < 1:
+        parser.error("--rounds: use a number from 1")
     missing = tool.missing("spin", "rumur", "gcc")
     if missing:
         print(f"not installed: {', '.join(missing)}: {tool.INSTALL}", file=sys.stderr)
@@ -208,7 +210,7 @@ def main() -> int:
         reduced = [lastput(sizes, directory / "cache", "all")]
         reduced.append(best_spin(sizes, states, directory / "reduced", spin.REDUCED))
         checkers = [one, two, *peers, *reduced]
-        for number in range(max(1, arguments.rounds)):
+        for number in range(arguments.rounds):
             print(f"round {number + 1}")
             for checker in checkers:
                 checker.run()

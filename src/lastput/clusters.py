@@ -34,9 +34,16 @@ def reach(plan: Plan) -> Cluster:
 
 
 def leave() -> None:
-    """Leave every cluster that was reached; workers that were started here end."""
+    """Leave every cluster that was reached; workers that were started here end, and what they wrote goes."""
     while _reached:
         _reached.popitem()[1].close()
+    clean()
+
+
+def clean() -> None:
+    """Remove the directories that were made for checkpoints on this machine."""
+    while _directories:
+        _directories.pop().cleanup()
 
 
 def ready(compiled: Compiled, cluster: Cluster) -> NativeModel:

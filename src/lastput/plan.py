@@ -41,6 +41,9 @@ APPROXIMATE = ("hash", "bits")
 """Stores that may leave states out."""
 
 
+MOST_CORES = 1024
+"""Threads that a search may be asked for: each takes memory from the beginning."""
+
 EVERY = 60.0
 """Seconds between checkpoints, if nobody says."""
 
@@ -88,8 +91,8 @@ class Plan:
     def __post_init__(self) -> None:
         if self.store not in STORES:
             raise UsageError(f"no store is called {self.store!r}: use {', '.join(STORES)}")
-        if self.cores < 1:
-            raise UsageError(f"cores={self.cores}: use a number from 1")
+        if not 1 <= self.cores <= MOST_CORES:
+            raise UsageError(f"cores={self.cores}: use a number from 1 to {MOST_CORES:,}")
         if self.cluster is not None and not _ADDRESS.fullmatch(self.cluster):
             raise UsageError(f"cluster {self.cluster!r}: use local:N, auto or HOST:PORT")
         for directory in (self.cluster_directory, self.disk):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lastput.engine import search as searching
 from lastput.engine.approximate import KINDS, Approximate
 from lastput.engine.approximate_kernels import _hash
 from lastput.engine.search import Limits, search
@@ -178,6 +179,14 @@ before = kilobytes("VmRSS")
 outcome = search(counters(60_000), store=kind, limits=Limits(max_memory=memory))
 print(outcome.stop, (kilobytes("VmHWM") - before) * 1024)
 """
+
+
+@pytest.mark.parametrize("kind", ["hash", "bits"])
+def test_more_memory_than_the_machine_has(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a store takes all that it may at once: no more is asked for than there is."""
+    monkeypatch.setattr(searching, "available", lambda: 20_000_000)
+    outcome = search(counters(1000), store=kind, limits=Limits(max_memory=1 << 50))
+    assert 0 < outcome.peak_bytes <= 16_000_000
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -87,6 +87,15 @@ def test_cores_change_nothing_that_is_told(cli: Cli, tmp_path: Path) -> None:
         assert two[key] == one[key]
 
 
+def test_the_time_is_kept_while_the_model_is_made_again(cli: Cli, tmp_path: Path) -> None:
+    """Each time with room for more processes; what was assumed is no violation, and is not told."""
+    model = written(tmp_path, "proctype P() { do :: run P() od }\ninit { run P() }\n")
+    ended = cli("import", "promela", model, "--check", "--timeout", "0.01")
+    assert ended.status == 3
+    assert "INCOMPLETE: the time is up (--timeout)" in ended.out
+    assert "Met in all" not in ended.out
+
+
 def test_it_says_what_was_understood(cli: Cli) -> None:
     ended = cli("import", "promela", str(MODELS / "peterson.pml"))
     assert (ended.status, ended.err) == (0, "")

@@ -12,7 +12,7 @@ from typing import Any
 from lastput import plan as plans
 from lastput import target
 from lastput.cli import exits, interrupt, outputs, terminal
-from lastput.cli.limits import count, seconds, size
+from lastput.cli.limits import count, seconds, size, within
 from lastput.cli.progress import Live
 from lastput.host import usable_cores
 from lastput.lang.errors import UsageError
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     _nothing_ignored(args)
     plan = plans.Plan(
         reduce=plans.reductions(args.reduce),
-        cores=count("--cores", args.cores) or usable_cores(),
+        cores=within("--cores", args.cores, 1, plans.MOST_CORES) or usable_cores(),
         store=args.store,
         cluster=args.cluster,
         cluster_directory=_path(args.cluster_dir),

@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 
 from lastput.cli import exits, interrupt, terminal
-from lastput.cli.limits import count, seconds, size
+from lastput.cli.limits import count, seconds, size, within
 from lastput.cli.progress import Live
 from lastput.host import usable_cores
 from lastput.lang.errors import UsageError
+from lastput.plan import MOST_CORES
 from lastput.report.style import style_for
 
 
@@ -23,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
         size("--max-memory", args.max_memory),
         seconds("--timeout", args.timeout),
     )
-    cores = count("--cores", args.cores)
+    cores = within("--cores", args.cores, 1, MOST_CORES)
     defines = _defines(args.define)
     if not args.check and (args.keep_going or args.json or any(n is not None for n in (cores, *limits))):
         raise UsageError("--keep-going, --json, --cores and limits are for a search: add --check")

@@ -30,7 +30,11 @@ def entry() -> NoReturn:
 
 
 def _give_back() -> None:
-    """Remove the semaphores of a pool, or multiprocessing's own helper would warn that they are left."""
+    """Remove the semaphores of a pool, or multiprocessing's own helper would warn that they are left; and the
+    directory for the checkpoints of a cluster on this machine."""
     used = sys.modules.get("multiprocessing.util")
     if used is not None:
         used._run_finalizers(0)
+    clusters = sys.modules.get("lastput.clusters")
+    if clusters is not None:
+        clusters.clean()

@@ -128,9 +128,10 @@ class _How:
 class _Search:
     def __init__(self, model: NativeModel, limits: Limits, how: _How, interrupt: Interrupt) -> None:
         self.model, self.limits, self.how, self.interrupt = model, limits, how, interrupt
-        self.budget = limits.max_memory if limits.max_memory is not None else available() * 8 // 10
-        if limits.max_memory is None and how.store in approximate.KINDS:
-            self.budget = min(self.budget, approximate.UNASKED)
+        most = available() * 8 // 10
+        self.budget = most if limits.max_memory is None else limits.max_memory
+        if how.store in approximate.KINDS:  # these take all of it at once
+            self.budget = min(self.budget, approximate.UNASKED if limits.max_memory is None else most)
         self.stop: Stop | None = None
         self.rebuilding = False
         """The schedule of a violation is being rebuilt, for which there is no timeout."""

@@ -89,18 +89,28 @@ def check(
         broken = [compiled.sites[c] for c in outcome.codes if compiled.sites[c].kind in REMADE]
         if not broken or outcome.stop in ("interrupt", "timeout"):
             break
+        if _late(limits, begun):
+            outcome = replace(outcome, stop="timeout")
+            break
         assumed = corrected(assumed, broken)
         say(f"compiling {model.name} again: what was assumed of it does not hold")
     found = None if broken else _example(compiled, outcome, limits, cores)
     counted: dict[str, int] = {}
     for code, number in {**outcome.bounds, **outcome.codes}.items():
         kind = compiled.sites[code].kind
-        counted[kind] = counted.get(kind, 0) + number
+        if kind not in REMADE:
+            counted[kind] = counted.get(kind, 0) + number
     verdict, reason = _verdict(outcome, counted, bool(broken), found)
     return Answer(
         model, verdict, reason, outcome, found, counted, compiled.native.words, compiling, made,
         time.perf_counter() - begun,
     )  # fmt: skip
+
+
+def _late(limits: Limits | None, begun: float) -> bool:
+    """Whether the time of a search has gone by in makings of the model that did not hold."""
+    timeout = limits.timeout if limits else None
+    return timeout is not None and time.perf_counter() - begun > timeout
 
 
 def _asked(compiled: Compiled, keep_going: bool) -> NativeModel:
@@ -131,7 +141,7 @@ def _real(compiled: Compiled, outcome: Outcome) -> bool:
 def _verdict(
     outcome: Outcome, counted: dict[str, int], broken: bool, found: Counterexample | None
 ) -> tuple[Verdict, str]:
-    real = {kind for kind in counted if kind not in (*REMADE, "endless")}
+    real = set(counted) - {"endless"}
     if found is not None:
         return "violated", "" if outcome.stop in ("complete", "violation") else outcome.stop
     if outcome.stop != "complete":

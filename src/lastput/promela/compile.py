@@ -16,7 +16,7 @@ from lastput.promela.fields import Site
 from lastput.promela.flow import automaton
 from lastput.promela.interpreter import Interpreter
 from lastput.promela.layout import Assumed, Cells, Layout, lay_out
-from lastput.promela.state import State
+from lastput.promela.state import MOST_PROCESSES, State
 from lastput.promela.tree import Model, Variable
 
 SAMPLE_SECONDS = 0.5
@@ -108,8 +108,11 @@ def corrected(assumed: Assumed, sites: list[Site]) -> Assumed:
             successors = 4 * assumed.successors
         elif site.slot is not None:
             number, process = site.slot
-            slots += [set() for _ in range(len(slots), number + 1)]
-            slots[number].add(process)
+            # The second time there may be many more: each making takes longer than the one before.
+            most = min(MOST_PROCESSES, 2 * number) if assumed.widened else number + 1
+            slots += [set() for _ in range(len(slots), most)]
+            for slot in slots[number:]:
+                slot.add(process)
     if any(site.kind == "narrow" for site in sites):
         wider = {part: (low, low + 4 * (high - low + 1) - 1) for part, (low, high) in ranges.items()}
         ranges = wider if not assumed.widened else {}

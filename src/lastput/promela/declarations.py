@@ -36,6 +36,8 @@ class Declarations(Expressions):
     def __init__(self, stream: Stream, name: str) -> None:
         super().__init__(stream, Model(name, [], [], {}, [], []))
         self.inlines: dict[str, tuple[list[str], list[Token]]] = {}
+        self.depth = 0
+        """Calls of inlines that are being read, one inside of the other."""
         self.process: Process | None = None
         self.sequence = Sequence(None)
         self.loops: list[Choice] = []

@@ -28,6 +28,8 @@ from lastput.promela.tree import (
     walk,
 )
 
+MOST_INLINES = 50
+"""Calls inside of calls; Spin allows 16 (`MAXINL`)."""
 _END_OF_SEQUENCE = ("}", "fi", "od", "::")
 
 
@@ -174,11 +176,13 @@ class Sentences(Declarations):
         placed: list[Token] = []
         for token in body:
             placed += named.get(token.value, [token]) if token.kind == "name" else [token]
-        if len(stream.tokens) > 2_000_000:
+        if self.depth == MOST_INLINES or len(stream.tokens) > 2_000_000:
             name.refuse("inlines call each other without end", "a loop")
         stream.tokens[begin : stream.at] = placed
         stream.at = begin
+        self.depth += 1
         self._block(stream.token)
+        self.depth -= 1
 
     def _choice(self, token: Token) -> None:
         stream = self.stream
