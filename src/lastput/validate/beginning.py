@@ -3,7 +3,8 @@
 Nothing was recorded of how it came to be. What stage 2 has of a page is what the first that is heard of it
 says: ageing has found it young, or the guest's access faulted for want of the access flag. Ageing that found
 a page not young may have found it missing: the next fault tells. So it does where ageing asked for several
-pages at once, and found one of them young. mmu_invalidate_seq is what the first probe reads. If the model
+pages at once, and found one of them young. A page that is copied when it is first accessed could not be
+written to. mmu_invalidate_seq is what the first probe reads. If the model
 cannot go on from there, the recording is refused like any other.
 """
 
@@ -27,6 +28,9 @@ class _Pages:
         self.heard: set[int] = set()
         self.open: dict[int, bool] = {}
         """Of each page that only ageing was heard of: whether one of those that it asked for was young."""
+        self.copied: set[int] = set()
+        """Pages that stage 2 had not, and that were copied when they were first accessed: the owner could not
+        write to them."""
 
     def aged(self, first: int, end: int, young: bool) -> None:
         for page in range(first, end):
@@ -42,6 +46,8 @@ class _Pages:
             self.mapped.setdefault(page, False)
         elif fault.status == TRANSLATION and page in self.open:
             self.mapped.pop(page, None)
+        if fault.copies and page not in self.mapped and (page in self.open or page not in self.heard):
+            self.copied.add(page)
         self.changed(page, page + 1)
 
     def changed(self, first: int, end: int) -> None:
@@ -51,8 +57,9 @@ class _Pages:
             self.open.pop(page, None)
 
 
-def first_told(scripts: Sequence[Script], guest: Guest) -> tuple[dict[int, bool], int]:
-    """Which pages stage 2 has, and whether they are young there; and mmu_invalidate_seq."""
+def first_told(scripts: Sequence[Script], guest: Guest) -> tuple[dict[int, bool], set[int], int]:
+    """Which pages stage 2 has, and whether they are young there; which the owner has not, or cannot write to;
+    and mmu_invalidate_seq."""
     pages = _Pages()
     asked: dict[int, tuple[int, int]] = {}
     seq: int | None = None
@@ -67,7 +74,7 @@ def first_told(scripts: Sequence[Script], guest: Guest) -> tuple[dict[int, bool]
             pages.aged(*asked.pop(event.pid), bool(event.arg("ret")))
         elif event.name != "__gfn_to_pfn_memslot":
             pages.changed(*_pages(event, guest))
-    return pages.mapped, seq or 0
+    return pages.mapped, pages.copied, seq or 0
 
 
 def _in_order(scripts: Sequence[Script]) -> Iterator[Sight | Fault]:

@@ -180,9 +180,10 @@ def _stage(
     number = {pid: i for i, pid in enumerate(part)}
     stage = Stage("6.1", pages=facts.guest.pages, vcpus=facts.vcpus, created=not life.created)
     if stage.created:
-        stage.mapped, stage.seq = first_told(scripts, facts.guest)
-        # No event tells a page that is there from one that the first access makes; a copy tells that it is.
-        stage.present = frozenset(range(stage.pages))
+        stage.mapped, copied, stage.seq = first_told(scripts, facts.guest)
+        # No event tells a page that is there from one that the first access makes; nor one that cannot be
+        # written to from one that comes from swap.
+        stage.present = frozenset(range(stage.pages)) - copied
     tables: dict[int | None, int] = {}
     for pid, script in zip(part, scripts, strict=True):
         task = known[pid]

@@ -61,7 +61,9 @@ class Changes(Guests):
 
     def _on_wp_page_copy(self, sight: Sight) -> None:
         if self._acts():
-            if not self.faulting:
+            if self.faulting:
+                self.script.copied()
+            else:
                 self._call(sight, "cow", self._range(sight)[0])
             self._see(sight)
         else:
@@ -88,7 +90,9 @@ class Changes(Guests):
         if sight.caller in KSM or (changed and self.script.task.name.startswith("ksmd-")):
             self._call(sight, "change_pte", first)
         elif sight.caller == "do_wp_page" or changed:
-            if not self.faulting:
+            if self.faulting:
+                self.script.copied()
+            else:
                 self._call(sight, "cow", first)
         elif sight.caller == "__oom_reap_task_mm":
             self._call(sight, "reap", first, end)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lastput.validate.guest import Guest
 from lastput.validate.ignored import Counts, count
@@ -44,6 +44,8 @@ class Fault:
     """The model's."""
     status: int
     """TRANSLATION, ACCESS or another; 0 if it was not recorded."""
+    copies: bool = False
+    """The owner's page was copied for it."""
 
 
 @dataclass
@@ -59,6 +61,10 @@ class Script:
     """The vcpu that it is inside KVM_RUN of when the recording begins."""
     exits: int | None = None
     """Number of the event with which its end begins."""
+
+    def copied(self) -> None:
+        """The page of the last fault was copied."""
+        self.faults[-1] = replace(self.faults[-1], copies=True)
 
     def ignore(self, sight: Sight, reason: str) -> None:
         """Count a sight that the model need not explain."""
