@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from lastput.lang.world import World
 from lastput.simulate.program import Function, Program, Rewritten, original
@@ -17,11 +18,20 @@ CALLERS = {"kvm_mmu_notifier_change_pte": "__mmu_notifier_change_pte"}
 """Callbacks that are set up for every version, and the function without which nothing calls them."""
 
 
-def reached(world: World) -> dict[tuple[str, str], set[int]]:
-    """(file, function) -> lines of the statements that can run, by threads and callbacks alone."""
+class Reached(NamedTuple):
+    """Lines of one function."""
+
+    lines: set[int]
+    """Of the statements that can run."""
+    passed: set[int]
+    """Of the conditions among them without `else` that can be false."""
+
+
+def reached(world: World) -> dict[tuple[str, str], Reached]:
+    """By file and function, what threads and callbacks can run."""
     callbacks = list(world.functions)  # before the program is made, which adds all that is mentioned
     program = Program(world)
-    found: dict[tuple[str, str], set[int]] = {}
+    found: dict[tuple[str, str], Reached] = {}
     late = [function for function in callbacks if function.__name__ in CALLERS]
     _follow(program, [thread.function for thread in world.threads], found)
     _follow(program, [function for function in callbacks if function not in late], found)
@@ -30,12 +40,13 @@ def reached(world: World) -> dict[tuple[str, str], set[int]]:
     return found
 
 
-def _follow(program: Program, roots: list[Function], found: dict[tuple[str, str], set[int]]) -> None:
+def _follow(program: Program, roots: list[Function], found: dict[tuple[str, str], Reached]) -> None:
     while roots:
         function = program.rewritten(original(roots.pop()))
         key = (function.names.filename, function.tree.name)
         if key not in found:
-            found[key] = {statement.lineno for statement in live(function.tree.body)}
+            body = function.tree.body
+            found[key] = Reached({s.lineno for s in live(body)}, {s.lineno for s in open_ended(body)})
             roots += mentioned(function)
 
 
@@ -43,6 +54,14 @@ def mentioned(function: Rewritten) -> list[Function]:
     """The functions that the live statements of one name."""
     names = {name for statement in live(function.tree.body) for name in _names(statement)}
     return [wanted for name, wanted in function.names.wanted.items() if name in names]
+
+
+def open_ended(block: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """The conditions among them without `else` that can be false."""
+    for statement in live(block):
+        condition = isinstance(statement, (ast.If, ast.While)) and not statement.orelse
+        if condition and decided(statement.test) is None:  # type: ignore[attr-defined]
+            yield statement
 
 
 def live(block: Sequence[ast.stmt]) -> Iterator[ast.stmt]:

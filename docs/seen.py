@@ -6,9 +6,9 @@
     python docs/seen.py CAPTURE...  print the tables that these folders or archives make
 
 seen.json has, for each function and version, a letter for each statement in the order of the source: `+` an
-accepted trace ran it, `-` none did, `.` it is not of that version, or a
-rule of the model, which no behaviour breaks. A function whose code is not the one that
-ran any more is told as changed.
+accepted trace ran it, `-` none did, `.` it is not of that version, or a rule of the model, which no behaviour
+breaks. `passed` has the same of each condition without `else`: whether it was false. A function whose code is
+not the one that ran any more is told as changed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import modelled
-from reached import reached
+from reached import Reached, reached
 
 from lastput.ftrace.read import recording as read
 from lastput.ftrace.read import sources
@@ -48,6 +48,7 @@ LONGEST = 60
 
 Key = tuple[str, str]
 """File below src/lastput, and function."""
+NOTHING = Reached(set(), set())
 
 
 # -- what ran ---------------------------------------------------------------------------------
@@ -61,9 +62,10 @@ class Sum:
     lives: int = 0
     others: list[str] = field(default_factory=list)
     """Lives of VMs that were not accepted: nothing of them counts."""
-    can: dict[Key, set[int]] = field(default_factory=dict)
+    can: dict[Key, Reached] = field(default_factory=dict)
     """Lines that code of this version has."""
-    ran: dict[Key, set[int]] = field(default_factory=dict)
+    ran: dict[Key, Reached] = field(default_factory=dict)
+    """Those that ran."""
     traced: set[str] = field(default_factory=set)
     """Functions of the kernel of which an event was matched."""
 
@@ -98,11 +100,14 @@ def _add(total: Sum, name: str, tried: Tried, known: set[str]) -> None:
     configuration = f"{stage.version} {sizes(stage)} {stage.options}"
     if configuration not in known:  # the code that can run depends on nothing else
         known.add(configuration)
-        for (file, function), lines in reached(build(stage)).items():
-            total.can.setdefault((_short(file), function), set()).update(lines)
-    for file, line in tried.outcome.lines:  # type: ignore[union-attr]
-        if where := _function_at(file, line):
-            total.ran.setdefault((_short(file), where), set()).add(line)
+        for (file, function), found in reached(build(stage)).items():
+            can = total.can.setdefault((_short(file), function), Reached(set(), set()))
+            can.lines.update(found.lines)
+            can.passed.update(found.passed)
+    for at, told in enumerate((tried.outcome.lines, tried.outcome.passed)):  # type: ignore[union-attr]
+        for file, line in told:
+            if where := _function_at(file, line):
+                total.ran.setdefault((_short(file), where), Reached(set(), set()))[at].add(line)
     total.traced |= {function for function, _ in tried.matched}
 
 
@@ -169,16 +174,33 @@ def data(sums: dict[str, Sum]) -> dict[str, Any]:
             if of:
                 kernels = OTHERWISE.get(name, name)
                 traced = [version for version in of if kernels in sums[version].traced and "+" in of[version]]
-                files.setdefault(file, {})[name] = {"code": code(node), **of, "traced": traced}
+                passed = {version: _passed(sums[version], (file, name), node) for version in of}
+                files.setdefault(file, {})[name] = {
+                    "code": code(node),
+                    **of,
+                    "passed": passed,
+                    "traced": traced,
+                }
     return {"captured": captured, "functions": files}
 
 
 def _letters(total: Sum, key: Key, node: ast.FunctionDef) -> str:
-    can, ran = total.can.get(key, set()), total.ran.get(key, set())
+    can, ran = total.can.get(key, NOTHING).lines, total.ran.get(key, NOTHING).lines
     return "".join(
         "+" if s.lineno in ran else "-" if s.lineno in can and not _is_rule(s) else "."
         for s in statements(body(node))
     )
+
+
+def _passed(total: Sum, key: Key, node: ast.FunctionDef) -> str:
+    can, ran = total.can.get(key, NOTHING).passed, total.ran.get(key, NOTHING).passed
+    found = (s.lineno for s in conditions(node))
+    return "".join("+" if line in ran else "-" if line in can else "." for line in found)
+
+
+def conditions(node: ast.FunctionDef) -> list[ast.If | ast.While]:
+    """The conditions of a function without `else`, in the order of the source."""
+    return [s for s in statements(body(node)) if isinstance(s, (ast.If, ast.While)) and not s.orelse]
 
 
 def _is_rule(statement: ast.stmt) -> bool:
@@ -220,12 +242,14 @@ def _counts(raw: dict[str, Any], version: str) -> dict[str, str]:
     found = [f for fs in raw["functions"].values() for f in fs.values() if version in f]
     letters = "".join(f[version] for f in found)
     can = len(letters) - letters.count(".")
+    ways = [_branches(node, f, version) for node, f in _nodes(raw) if version in f]
     return {
         "functions of it": f"{len(found)}",
         "of them traced": f"{sum(version in f['traced'] for f in found)}",
         "run, but not traced": f"{sum('+' in f[version] and version not in f['traced'] for f in found)}",
         "never run": f"{sum('+' not in f[version] for f in found)}",
         "statements run": f"{letters.count('+')} of {can}",
+        "branches taken": f"{sum(taken for taken, _ in ways)} of {sum(of for _, of in ways)}",
     }
 
 
@@ -235,10 +259,11 @@ def _tables(raw: dict[str, Any]) -> Iterator[str]:
         files = [str(path.relative_to(modelled.MODELS)) for path in modelled.modules(text)]
         files = [file for file in files if file in raw["functions"]]
         if files:
-            yield from ("", f"## [{text.splitlines()[0].removeprefix('# ')}]({part}.md)")
+            yield from ("", f"#{text.splitlines()[0]}", "", f"Of the [models of this part]({part}.md).")
         for file in files:
-            yield from ("", f"### {file}", "", f"| function | {' | '.join(VERSIONS)} | never run |")
-            yield "| --- |" + " --- |" * (len(VERSIONS) + 1)
+            heads = [*VERSIONS, *(f"branches {version}" for version in VERSIONS), "never"]
+            yield from ("", f"### {file}", "", f"| function | {' | '.join(heads)} |")
+            yield "| --- |" + " --- |" * len(heads)
             nodes = definitions(file)
             for name, found in raw["functions"][file].items():
                 yield _row(name, found, nodes.get(name))
@@ -246,9 +271,9 @@ def _tables(raw: dict[str, Any]) -> Iterator[str]:
 
 def _row(name: str, found: dict[str, Any], node: ast.FunctionDef | None) -> str:
     if node is None or code(node) != found["code"]:
-        return f"| `{name}` | ? | ? | its code has changed since the traces were held against it |"
-    words = [_word(found, version) for version in VERSIONS]
-    never = {v: "; ".join(_regions(node, found[v])) for v in VERSIONS if "+" in found.get(v, "")}
+        return f"| `{name}` | ? | ? | ? | ? | its code has changed since the traces were held against it |"
+    words = [*(_word(found, version) for version in VERSIONS), *(_of(node, found, v) for v in VERSIONS)]
+    never = {v: "; ".join(_told(node, found, v)) for v in VERSIONS if "+" in found.get(v, "")}
     alike = len(set(never.values())) == 1
     told = [text if alike else f"{version}: {text or 'nothing'}" for version, text in never.items()]
     cell = "<br>".join(dict.fromkeys(told)).replace("|", "\\|")
@@ -259,6 +284,44 @@ def _word(found: dict[str, Any], version: str) -> str:
     if version not in found:
         return "–"
     return "traced" if version in found["traced"] else "run" if "+" in found[version] else "**no**"
+
+
+def _nodes(raw: dict[str, Any]) -> Iterator[tuple[ast.FunctionDef, dict[str, Any]]]:
+    """Every function whose code is the one that ran."""
+    for file, functions in raw["functions"].items():
+        nodes = definitions(file)
+        for name, found in functions.items():
+            if name in nodes and code(nodes[name]) == found["code"]:
+                yield nodes[name], found
+
+
+def _of(node: ast.FunctionDef, found: dict[str, Any], version: str) -> str:
+    """`3 of 4`; nothing for a function without branches."""
+    taken, of = _branches(node, found, version) if version in found else (0, 0)
+    return f"{taken} of {of}" if of else ""
+
+
+def _branches(node: ast.FunctionDef, found: dict[str, Any], version: str) -> tuple[int, int]:
+    """How many ways out of the conditions that can go both were taken, and how many there are."""
+    marks = dict(zip((s.lineno for s in statements(body(node))), found[version], strict=True))
+    passed = dict(zip((s.lineno for s in conditions(node)), found["passed"][version], strict=True))
+    taken = of = 0
+    for statement in statements(body(node)):
+        if isinstance(statement, (ast.If, ast.While)):
+            other = marks[statement.orelse[0].lineno] if statement.orelse else passed[statement.lineno]
+            ways = marks[statement.body[0].lineno] + other
+            if "." not in ways:
+                taken, of = taken + ways.count("+"), of + 2
+    return taken, of
+
+
+def _told(node: ast.FunctionDef, found: dict[str, Any], version: str) -> Iterator[str]:
+    """What of a function that ran did not, and which conditions without `else` were never false."""
+    yield from _regions(node, found[version])
+    marks = dict(zip((s.lineno for s in statements(body(node))), found[version], strict=True))
+    for statement, letter in zip(conditions(node), found["passed"][version], strict=True):
+        if letter == "-" and marks[statement.lineno] == "+":
+            yield f"{statement.lineno - node.lineno + 1} `{_head(statement)}` false"
 
 
 def _regions(node: ast.FunctionDef, letters: str) -> list[str]:

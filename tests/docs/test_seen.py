@@ -58,7 +58,7 @@ def test_a_branch_that_is_claimed_is_noticed(monkeypatch: pytest.MonkeyPatch, tm
 def test_code_that_is_not_what_ran_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     raw = _copy()
     raw["functions"]["kvm/v6/arm64/mmu.py"]["kvm_age_gfn"]["code"] = "0" * 8
-    assert "| `kvm_age_gfn` | ? | ? | its code has changed" in seen.page("", raw)
+    assert "| `kvm_age_gfn` | ? | ? | ? | ? | its code has changed" in seen.page("", raw)
     assert _check(monkeypatch, tmp_path, raw) == 1
 
 
@@ -164,6 +164,39 @@ def test_what_never_ran_is_named(letters: str, told: list[str]) -> None:
     node = _tree(text)[0]
     assert isinstance(node, ast.FunctionDef)
     assert seen._regions(node, letters) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("if True:\n a\nif x:\n b\nwhile y:\n c", [3, 5]),
+        ("if x:\n a\nelse:\n b\nwhile True:\n c", []),
+        ("if x and True:\n if 'arm64' == 'tdp':\n  b\n if y or False:\n  c", [1, 4]),
+    ],
+)
+def test_which_conditions_can_be_false_unseen(text: str, lines: list[int]) -> None:
+    assert [statement.lineno for statement in reached.open_ended(_tree(text))] == lines
+
+
+@pytest.mark.parametrize(
+    ("letters", "passed", "told", "taken"),
+    [
+        ("+++++++", "++", [], (6, 6)),
+        ("+++++-+", "-+", ["8 `if z`", "3 `if x` false"], (4, 6)),
+        ("++++---", "+-", ["7–10 after `while y`", "5 `while y` false"], (3, 6)),
+        ("+.+++.+", "..", [], (0, 0)),
+        ("-------", "--", ["3–10 from its beginning"], (0, 6)),
+    ],
+)
+def test_both_ways_out_of_a_condition_are_told(
+    letters: str, passed: str, told: list[str], taken: tuple[int, int]
+) -> None:
+    text = 'def f():\n """F."""\n if x:\n  a\n while y:\n  b\n if z:\n  c\n else:\n  d\n'
+    node = _tree(text)[0]
+    assert isinstance(node, ast.FunctionDef)
+    found = {"6.1": letters, "passed": {"6.1": passed}}
+    assert list(seen._told(node, found, "6.1")) == told
+    assert seen._branches(node, found, "6.1") == taken
 
 
 @pytest.mark.parametrize("content", ["", "not a line of ftrace"])

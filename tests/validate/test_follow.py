@@ -177,6 +177,12 @@ def counted(s: Setup) -> None:
     s.thread("b", user, o)
 
 
+@scenario()
+def counted_once(s: Setup) -> None:
+    """One holder."""
+    s.thread("a", user, s.new(obj, "o", count=1))
+
+
 def count_is(want: int | None) -> tuple[Check, ...]:
     return (Check("count", lambda m: m.args[0].count, want),)
 
@@ -521,14 +527,23 @@ def test_what_no_tracer_records_cannot_be_seen() -> None:
 
 
 def test_lines_and_functions_that_ran() -> None:
-    """A statement counts from when it is begun: here it waits before its first access."""
+    """A statement counts from when it is begun: here it waits before its first access. A condition that was
+    false counts as such: the first put is not the last one."""
     made = world(counted)
     trace = events("0 enters put", "1 enters put", "1 enters last")
     first = put.__code__.co_firstlineno
-    for length, lines, names in ((2, {1, 2}, ["put", "user"]), (3, {1, 2, 3, 4, 5}, ["last", "put", "user"])):
+    for length, lines, passed, names in (
+        (2, {1, 2}, set(), ["put", "user"]),
+        (3, {1, 2, 3, 4, 5}, {4}, ["last", "put", "user"]),
+    ):
         found = accepted(made, follow(made, trace[:length], entries("put", "last")))
         assert {line - first for _, line in found.lines if 0 <= line - first < 6} == lines
+        assert {line - first for _, line in found.passed} == passed
         assert sorted(name for _, name in found.functions) == names
+    alone = world(counted_once)
+    found = accepted(alone, follow(alone, events("0 enters put", "0 enters last"), entries("put", "last")))
+    assert {line - first for _, line in found.lines if 0 <= line - first < 6} == {1, 2, 3, 4, 5}
+    assert not found.passed
 
 
 def test_an_empty_trace_is_accepted() -> None:

@@ -62,6 +62,8 @@ class EmittingProgram(Program):
         self.observable = observable
         self.marks: list[Frame] = []
         """Where the statements are, by mark."""
+        self.passed: set[int] = set()
+        """Marks that stand for a condition without `else` which is false, or is so at last."""
         self.ran: set[int] = set()
         """Marks of the statements that ran since this was emptied."""
         super().__init__(world)
@@ -79,8 +81,8 @@ class EmittingProgram(Program):
         return found
 
     def finished(self, names: Names, tree: ast.FunctionDef) -> ast.FunctionDef:
-        """A function with a mark before each of its statements."""
-        tree.body = _Marker(names.filename, tree.name, self.marks).marked(tree.body)
+        """A function with a mark before each of its statements, and one where a condition is false."""
+        tree.body = _Marker(names.filename, tree.name, self.marks, self.passed).marked(tree.body)
         return tree
 
     def _telling(self, told: Told, function: Function) -> Function:
@@ -91,10 +93,10 @@ class EmittingProgram(Program):
 
 
 class _Marker:
-    """Puts a mark before each statement of a function."""
+    """Puts a mark before each statement of a function, and behind each condition that is false."""
 
-    def __init__(self, file: str, function: str, marks: list[Frame]) -> None:
-        self.file, self.function, self.marks = file, function, marks
+    def __init__(self, file: str, function: str, marks: list[Frame], passed: set[int]) -> None:
+        self.file, self.function, self.marks, self.passed = file, function, marks, passed
 
     def marked(self, body: list[ast.stmt]) -> list[ast.stmt]:
         """Statements, and those inside of them, each with a mark before it."""
@@ -104,6 +106,9 @@ class _Marker:
                 inside = getattr(statement, field, None)
                 if inside:
                     setattr(statement, field, self.marked(inside))
+            if isinstance(statement, (ast.If, ast.While)) and not statement.orelse:
+                statement.orelse = [self._mark(statement)]
+                self.passed.add(len(self.marks) - 1)
             made += [self._mark(statement), statement]
         return made
 

@@ -359,12 +359,15 @@ class _Search:
 
     def _accepted(self, way: Way | None, fault: Fault | None) -> Accepted:
         records = [*self.begun, *(step.record for step in _steps(way))]
+        program = self.run.program
         marks: frozenset[int] = frozenset().union(*(record.ran for record in records))
-        places = [self.run.program.marks[mark] for mark in marks]
+        places = [program.marks[mark] for mark in marks - program.passed]
+        passed = [program.marks[mark] for mark in marks & program.passed]
         return Accepted(
             _schedule(way),
             tuple(self.matched),
             frozenset((place.file, place.line) for place in places),
+            frozenset((place.file, place.line) for place in passed),
             frozenset((place.file, place.function) for place in places),
             fault,
             self._effort(),

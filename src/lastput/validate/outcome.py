@@ -44,6 +44,8 @@ class Accepted:
     """Every event of the trace, in the order in which they were taken."""
     lines: frozenset[tuple[str, int]]
     """File and line of every statement of the model that the schedule runs."""
+    passed: frozenset[tuple[str, int]]
+    """File and line of every `if` or `while` without `else` whose condition is false some time."""
     functions: frozenset[tuple[str, str]]
     """File and name of every function of the model that it runs, those included that no tracer records."""
     fault: Fault | None
