@@ -1,8 +1,8 @@
 """Which sights of a recording are about one VM; of each other one, why it is not.
 
-A sight is about a VM that it names, or else about the one that its task was about before. So a task's sights
-without an address go with those before; markers and tracepoints, and what names an address space, are for
-every VM to look at.
+A sight is about a VM that it names, or else about the one that its task was about before, or, when that was
+none yet, about the one that the task names first. Of the others, markers and tracepoints, and what names an
+address space, are for every VM to look at.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lastput.validate.ignored import AFTER, BEFORE, OTHER_VM, Counts, count
-from lastput.validate.lives import DESTROYS, Life
+from lastput.validate.lives import Life
 from lastput.validate.sights import Sight, of_tasks
 from lastput.validate.tasks import Task
 
@@ -38,27 +38,35 @@ class Belonging:
         return {pid: list(self._mine(own, begin)) for pid, own in of_tasks(self.reach).items()}
 
     def _mine(self, own: Sequence[Sight], begin: int) -> Iterator[Sight]:
-        mine = self.alone
+        mine = self.alone or self._starts_here(own, begin)
         entered: dict[str, bool] = {}
         for sight in own:
             if sight.number < begin:
                 self.leave_out(sight, BEFORE)
                 continue
-            if sight.kind == "enter" and _addressed(sight):
+            addressed = sight.kind == "enter" and _addressed(sight)
+            if addressed:
                 mine = sight.number in self.life.numbers or self.life.kvm is None
             elif sight.kind == "return" and sight.name in entered:
                 mine = entered.pop(sight.name)
             if sight.kind == "enter":
                 entered[sight.name] = mine
-            if mine or sight.kind in ("tracepoint", "marker") or sight.arg("mm") is not None:
+            for_all = sight.kind in ("tracepoint", "marker") or sight.arg("mm") is not None
+            if mine or (for_all and not addressed):
                 yield sight
             else:
                 self.leave_out(sight, OTHER_VM)
 
+    def _starts_here(self, own: Sequence[Sight], begin: int) -> bool:
+        """Whether a task is about this VM from the start: what it does before it names a VM, such as making
+        one, is about the VM that it names first."""
+        first = next((s for s in own if s.number >= begin and s.kind == "enter" and _addressed(s)), None)
+        return first is not None and first.number in self.life.numbers
+
 
 def belonging(life: Life, made: Sequence[Life], found: Sequence[Sight]) -> Belonging:
     """The sights of a life, out of all of a recording with the lives `made`."""
-    begin, end = _reach(life, made, found)
+    begin, end = _reach(life, made)
     own = Belonging(life, len(made) == 1, [sight for sight in found if begin < sight.number <= end], end)
     for sight in found:
         if not begin < sight.number <= end:
@@ -75,17 +83,16 @@ def beginning(life: Life, owner: set[int], known: Mapping[int, Task]) -> int:
     return min(numbers, default=-1)
 
 
-def _reach(life: Life, made: Sequence[Life], found: Sequence[Sight]) -> tuple[int, int]:
+def _reach(life: Life, made: Sequence[Life]) -> tuple[int, int]:
     """The numbers between which the sights of a life are: all of a recording of one VM; else those from the
     end of the life before, if that had the same addresses, to the return of kvm_destroy_vm."""
     if len(made) == 1:
         return -1, 1 << 62
     same = [m for m in made if m is not life and (m.kvm == life.kvm or m.mm == life.mm)]
     begin = max((m.last for m in same if m.last < life.first), default=-1)
-    if not life.destroyed:
-        return begin, min((m.first for m in same if m.first > life.last), default=1 << 62)
-    ends = (s.number for s in found if s.name == DESTROYS and s.kind == "return" and s.number > life.last)
-    return begin, next(ends, 1 << 62)
+    if life.end is not None:
+        return begin, life.end
+    return begin, min((m.first for m in same if m.first > life.last), default=1 << 62)
 
 
 def _addressed(sight: Sight) -> bool:

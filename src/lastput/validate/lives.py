@@ -54,7 +54,6 @@ class Life:
 
     kvm: int | None = None
     """Address of its struct kvm; None if no probe has an argument that tells."""
-    notifier: int | None = None
     first: int = 0
     """Number of the first event that belongs to it."""
     last: int = 0
@@ -62,6 +61,8 @@ class Life:
     """Its creation is in the recording."""
     destroyed: bool = False
     """So is its end."""
+    end: int | None = None
+    """Number of the return of kvm_destroy_vm in the task that destroys it; None if none is recorded."""
     after: bool = False
     """Its address was that of a VM that the recording destroys before."""
     numbers: set[int] = field(default_factory=set)
@@ -98,7 +99,9 @@ def _by_address(found: Sequence[Sight], offset: int | None, meant: Mapping[int, 
     """Which VM a task is destroying."""
     for sight in found:
         if sight.kind == "return" and sight.name == DESTROYS and sight.pid in destroying:
-            living.pop(destroying.pop(sight.pid), None)
+            ended = living.pop(destroying.pop(sight.pid), None)
+            if ended is not None:
+                ended.end = sight.number
         kvm = meant.get(sight.number, _kvm(sight, offset))
         if kvm is None:
             continue
@@ -117,7 +120,6 @@ def _by_address(found: Sequence[Sight], offset: int | None, meant: Mapping[int, 
 def _note(life: Life, sight: Sight) -> None:
     life.last = sight.number
     life.numbers.add(sight.number)
-    life.notifier = life.notifier or sight.arg("mn")
     mm = sight.arg("mm")
     if mm is not None:
         life.owners[mm] += 1
@@ -156,14 +158,17 @@ def _offset(found: Sequence[Sight]) -> int | None:
 
 
 def _creations(found: Sequence[Sight], made: list[Life]) -> None:
-    """Give each creation to the life that begins next; without addresses it is all that is known of one."""
+    """Give each creation to the life that begins next and that its maker has to do with; without addresses it
+    is all that is known of one."""
     begins = [_beginning(found, s) for s in found if s.kind == "enter" and s.name == CREATES]
     if not made:
         ended = any(s.kind == "enter" and s.name == DESTROYS for s in found)
         made.extend(Life(first=s.number, created=True, destroyed=ended) for s in begins)
         return
+    tasks = {s.number: s.pid for s in found}
     for life in made:
-        earlier = [s for s in begins if s.number < life.first]
+        own = {tasks[number] for number in life.numbers}
+        earlier = [s for s in begins if s.number < life.first and s.pid in own]
         if earlier:
             life.first, life.created = earlier[-1].number, True
             begins.remove(earlier[-1])
