@@ -1,4 +1,4 @@
-"""Recordings of two VMs, made of one: it, and some time later the same again with other tasks and addresses."""
+"""Recordings of two VMs, made of one: it, and later the same again with other tasks and addresses."""
 
 from __future__ import annotations
 
