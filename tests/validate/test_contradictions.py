@@ -9,10 +9,11 @@ from dataclasses import replace
 
 import pytest
 
-from lastput.ftrace.event import Event
+from lastput.ftrace.event import Event, Kind
+from lastput.validate.contradictions import contradictions
 from lastput.validate.impostors import END, START
-from lastput.validate.lives import lives
-from lastput.validate.sights import halves, returned_again, sights
+from lastput.validate.lives import Life, lives
+from lastput.validate.sights import Sight, halves, returned_again, sights
 from lastput.validate.validation import validate
 from tests.validate.changing import disagreements, nth, recorded, says, with_again, with_args, without
 
@@ -139,3 +140,31 @@ def test_returns_that_belong_to_an_entry_each() -> None:
     assert told(leave, enter, enter, leave, leave, enter, leave) == set()
     assert told(enter, leave, leave) == {1}
     assert told(leave, leave) == set()  # entries are not recorded
+
+
+def _contradicted(task: str, *told: tuple[Kind, str, dict[str, int | str]]) -> list[int]:
+    """Which of what one task does contradicts what it did before."""
+    own = [
+        Sight(number, number + 1, number, 0, 7, task, kind, name, None, args)
+        for number, (kind, name, args) in enumerate(told)
+    ]
+    return list(contradictions(Life(), [], {7: own}, (), ()))
+
+
+def test_a_range_is_told_by_its_own_callback() -> None:
+    """A young page's address says nothing of the invalidation before, nor of a callback that has returned."""
+    young = "kvm_mmu_notifier_clear_young"
+    asked: tuple[Kind, str, dict[str, int | str]] = ("enter", young, {"start": 0x1000, "end": 0x2000})
+    other: tuple[Kind, str, dict[str, int | str]] = ("enter", START, {"start": 0x1000, "end": 0x2000})
+    tells: tuple[Kind, str, dict[str, int | str]] = ("tracepoint", "kvm_age_hva", {"hva": 0x5000})
+    assert _contradicted("vmm-7", asked, tells) == [0]
+    assert _contradicted("vmm-7", asked, ("return", young, {}), tells) == []
+    assert _contradicted("vmm-7", other, tells) == []
+
+
+def test_a_worker_tears_down_what_others_put() -> None:
+    puts: tuple[Kind, str, dict[str, int | str]] = ("enter", "mmput", {"mm": 1})
+    torn: tuple[Kind, str, dict[str, int | str]] = ("enter", "exit_mmap", {"mm": 2})
+    assert _contradicted("vmm-7", puts, torn) == [1]
+    assert _contradicted("vmm-7", puts, ("return", "mmput", {}), torn) == []
+    assert _contradicted("kworker/0:1-7", puts, torn) == []

@@ -37,12 +37,16 @@ NAMES_OWNER = (DESTROYS, *BY_NOTIFIER)
 TEARS_DOWN = {"exit_mmap": "mmput", "__mmu_notifier_release": "exit_mmap"}
 """Functions that are called for one address space, and by which function of the same."""
 
+WORKER = "kworker/"
+"""Beginning of the name of a task that works for others."""
+
 TELLS = {
-    "kvm_unmap_hva_range": ("range", "range_end"),
-    "kvm_age_hva": ("hva", "hva_end"),
-    "kvm_test_age_hva": ("hva", None),
+    "kvm_mmu_notifier_invalidate_range_start": ("kvm_unmap_hva_range", "range", "range_end"),
+    "kvm_mmu_notifier_clear_flush_young": ("kvm_age_hva", "hva", "hva_end"),
+    "kvm_mmu_notifier_clear_young": ("kvm_age_hva", "hva", "hva_end"),
+    "kvm_mmu_notifier_test_young": ("kvm_test_age_hva", "hva", None),
 }
-"""Tracepoints in a callback that tell its range again: what they call its beginning and its end."""
+"""Callbacks, and the tracepoint in each that tells its range again: what that calls beginning and end."""
 
 CHANGES_SLOTS = "kvm_set_memslot"
 SLOT = "slot"
@@ -117,13 +121,21 @@ def _slots(life: Life, seen: Sequence[Sight]) -> Iterator[Found]:
 
 
 def _torn_down(sights: Sequence[Sight]) -> Iterator[Found]:
-    """An address space is torn down that is not the one that the same task has just put."""
+    """An address space is torn down that is not the one that the same task has just put.
+
+    A worker tears down (mmput_async_fn) what others have put.
+    """
     before: Sight | None = None
     for sight in sights:
         mm = sight.arg("mm")
+        if before is not None and (sight.kind, sight.name) == ("return", before.name):
+            before = None  # that one is done
         if sight.kind != "enter" or mm is None:
             continue
-        if before is not None and TEARS_DOWN.get(sight.name) == before.name and before.arg("mm") != mm:
+        by = TEARS_DOWN.get(sight.name)
+        if by == "mmput" and sight.task.startswith(WORKER):
+            before = None
+        if before is not None and by == before.name and before.arg("mm") != mm:
             yield sight, Contradiction("mm", mm, before.arg("mm") or 0)
         before = sight
 
@@ -148,9 +160,13 @@ def _told_again(sights: Sequence[Sight]) -> Iterator[Found]:
     callback: Sight | None = None
     for sight in sights:
         if sight.kind == "enter":
-            callback = sight if sight.name in BY_NOTIFIER and sight.name != END else None
-        elif callback is not None and sight.kind == "tracepoint" and sight.name in TELLS:
-            first, last = TELLS[sight.name]
+            callback = sight if sight.name in TELLS else None
+        elif callback is None:
+            continue
+        elif sight.kind == "return" and sight.name == callback.name:
+            callback = None
+        elif sight.kind == "tracepoint" and sight.name == TELLS[callback.name][0]:
+            _, first, last = TELLS[callback.name]
             start = callback.arg("start")
             start = callback.arg("addr") if start is None else start
             end = callback.arg("end") if last else None
