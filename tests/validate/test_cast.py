@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from lastput.ftrace.read import recording, sources
+from lastput.lang.errors import UsageError
 from lastput.validate.cast import Cast, casts
 from tests.validate.changing import recorded
 
@@ -119,3 +120,15 @@ def test_a_worker_releases_files_in_several_rounds() -> None:
         (one,) = casts(replace(whole, events=events))
         (worker,) = [role for role in one.stage.roles if role.name.startswith("kworker/")]
         assert [call.name for call in worker.calls] == ["delayed_fput"] * rounds
+
+
+def test_which_tasks_are_of_one_process_must_be_recorded() -> None:
+    """b5 has two tasks of two processes; a1 has one."""
+    for name in ("b5", "a1"):
+        whole = recorded(name)
+        untold = replace(whole, events=tuple(replace(e, tgid=None) for e in whole.events))
+        if name == "a1":
+            assert len(casts(untold)) == 1
+        else:
+            with pytest.raises(UsageError, match="record-tgid"):
+                casts(untold)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lastput.ftrace.recording import Recording
@@ -71,7 +71,7 @@ def _cast(
     facts = _facts(life, known, about.reach)
     own = about.of_tasks(facts.begin)
     read = {pid: read_script(known[pid], mine, facts) for pid, mine in own.items()}
-    stage, scripts = _stage(life, facts, read, known)
+    stage, scripts = _stage(recording.path, life, facts, read, known)
     stage.version = version(recording)  # type: ignore[assignment]
     cast = Cast(life, stage, facts, scripts, [], ends(scripts, found, known, about.end), about.ignored)
     for number, script in enumerate(scripts):
@@ -173,9 +173,10 @@ def _guest(life: Life, found: Sequence[Sight]) -> Guest:
 
 
 def _stage(
-    life: Life, facts: Facts, read: dict[int, Script], known: dict[int, Task]
+    path: str, life: Life, facts: Facts, read: dict[int, Script], known: dict[int, Task]
 ) -> tuple[Stage, list[Script]]:
     part = _taking_part(life, facts, read, known)
+    _require_processes(path, [known[pid] for pid in part], facts.owner)
     scripts = [read.get(pid, Script(known[pid])) for pid in part]
     number = {pid: i for i, pid in enumerate(part)}
     stage = Stage("6.1", pages=facts.guest.pages, vcpus=facts.vcpus, created=not life.created)
@@ -205,6 +206,17 @@ def _stage(
             script.calls = [Made(0, Call("delayed_fput"))] * _rounds(script)
     share(stage, scripts, number, facts, known)
     return stage, scripts
+
+
+def _require_processes(path: str, part: Sequence[Task], owner: Collection[int]) -> None:
+    """UsageError if of several tasks it is not known which are of one process, and share what that has.
+
+    Tasks that all use the owner's address space are taken for threads.
+    """
+    unknown = [task for task in part if task.tgid is None and not of_kernel(task)]
+    if len(unknown) > 1 and any(task.pid not in owner for task in unknown):
+        names = ", ".join(task.name for task in unknown)
+        raise UsageError(f"{path}: no process is recorded for {names}: record with the option record-tgid")
 
 
 def _rounds(script: Script) -> int:
