@@ -25,7 +25,9 @@ from tests.validate.changing import nth, recorded, without
 def test_a_recording_that_lost_events_is_not_accepted() -> None:
     whole = recorded("a7")
     assert validate(whole).word == "accepted"
-    assert validate(replace(whole, lost=1)).word == "undecided"
+    made = validate(replace(whole, lost=1))
+    assert made.word == "undecided"
+    assert [tried.word for tried in made.tried] == ["undecided"], "of each VM, too"
 
 
 def test_nor_is_it_refused() -> None:
@@ -33,7 +35,8 @@ def test_nor_is_it_refused() -> None:
     whole = recorded("a7")
     holed = without(whole, nth(whole, "kvm_free_stage2_pgd"))
     assert validate(holed).word == "refused"
-    assert validate(replace(holed, lost=1)).word == "undecided"
+    made = validate(replace(holed, lost=1))
+    assert [made.word, *(tried.word for tried in made.tried)] == ["undecided"] * 2
 
 
 def test_a_vm_is_used_after_its_end() -> None:

@@ -116,7 +116,7 @@ def verdict(tried: Tried) -> str:
     fit = f"the first {tried.matched.total():,} of {plural(tried.wanted, 'event')} fit"
     if isinstance(outcome, Undecided):
         return f"undecided: {outcome.reason}; {fit}."
-    return f"refused: {fit}, then {outcome.why}."
+    return f"{tried.word}: {fit}, then {outcome.why}."
 
 
 def _accepted(tried: Tried, outcome: Accepted) -> str:

@@ -63,15 +63,18 @@ class Tried:
     """Events that the model need not explain: how many, by reason and function."""
     around: tuple[str, ...] = ()
     """Of a recording that was not accepted: the last lines that fit, and the first that does not."""
+    lost: int = 0
+    """How many events of the recording were lost."""
 
     @property
     def word(self) -> Word:
         """The verdict. A recording of which nothing of interest was matched says nothing about the model."""
-        if isinstance(self.outcome, Refused):
-            return "refused"
-        if isinstance(self.outcome, Undecided):
+        if isinstance(self.outcome, Accepted) and not self.interesting:
+            return "vacuous"
+        # What fits may be the rest of what would not have, and what does not may be for want of the rest.
+        if self.lost or isinstance(self.outcome, Undecided):
             return "undecided"
-        return "accepted" if self.interesting else "vacuous"
+        return "accepted" if isinstance(self.outcome, Accepted) else "refused"
 
     @property
     def interesting(self) -> int:
@@ -113,9 +116,7 @@ class Validation:
         """The worst verdict of any VM; vacuous if there is none."""
         words = {tried.word for tried in self.tried}
         order: tuple[Word, ...] = ("refused", "undecided", "accepted")
-        worst: Word = next((word for word in order if word in words), "vacuous")
-        # What fits may be the rest of what would not have, and what does not may be for want of the rest.
-        return "undecided" if worst != "vacuous" and self.lost else worst
+        return next((word for word in order if word in words), "vacuous")
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def validate(recording: Recording, plan: Plan | None = None) -> Validation:
     made.path = recording.path
     for cast in casts(recording):
         dead = cast.life.after and not cast.life.created and (CREATES, "enter") in recording.observable
-        made.tried.append(_used_after(cast) if dead else _try(recording, cast, plan))
+        made.tried.append(_used_after(cast, recording.lost) if dead else _try(recording, cast, plan))
     made.seconds = time.perf_counter() - began
     return made
 
@@ -163,10 +164,10 @@ def _require_sound(recording: Recording) -> None:
             )
 
 
-def _used_after(cast: Cast) -> Tried:
+def _used_after(cast: Cast, lost: int) -> Tried:
     """No VM was made at the address since one was destroyed there, which would have been recorded."""
     why = f"{cast.life.name} is used after kvm_destroy_vm, and no VM was made there since"
-    return Tried(cast, (), Refused(0, why, (), 0, Effort(0, 0, 0.0)), cast.ignored)
+    return Tried(cast, (), Refused(0, why, (), 0, Effort(0, 0, 0.0)), cast.ignored, lost=lost)
 
 
 def _try(recording: Recording, cast: Cast, plan: Plan) -> Tried:
@@ -199,7 +200,7 @@ def _try(recording: Recording, cast: Cast, plan: Plan) -> Tried:
         program=program,
     )
     around = () if isinstance(outcome, Accepted) else _around(recording, seen, outcome.position)
-    return Tried(cast, tuple(seen), outcome, ignored, around)
+    return Tried(cast, tuple(seen), outcome, ignored, around, recording.lost)
 
 
 def _end(role: int, sight: Sight) -> Seen:
