@@ -13,7 +13,7 @@ from lastput.ftrace.event import Event
 from lastput.ftrace.files import File
 from lastput.validate import several
 from lastput.validate.emit import Emission
-from lastput.validate.ignored import AFTER, BEFORE
+from lastput.validate.ignored import AFTER, BEFORE, PARTIAL
 from lastput.validate.outcome import Refused
 from lastput.validate.several import Unread
 from lastput.validate.state import plain
@@ -128,3 +128,18 @@ def test_a_thread_ends_with_its_process() -> None:
         dropped = whole.events[last.number]
         if dropped.pid != teller:
             assert validate(without(whole, dropped)).word == "refused"
+
+
+def test_a_function_of_which_only_a_part_can_be_traced() -> None:
+    """The compiler may split a function: an entry that does not come to the part leaves no event."""
+    whole = recorded("b3")
+    entries = [e for e in whole.events if (e.name, e.kind) == ("synchronize_srcu", "enter")]
+    assert len(entries) > 1
+    lacking = without(whole, *entries[:-1])
+    assert validate(lacking).word == "refused"
+    (tried,) = validate(replace(lacking, partial=whole.partial | {"synchronize_srcu"})).tried
+    assert tried.word == "accepted"
+    assert tried.ignored[PARTIAL] == {"synchronize_srcu": 1}
+    # Of this one the committed kernels have only a part, and the model enters it just as that is.
+    assert "kvm_free_memslots" in whole.partial
+    assert tried.matched["kvm_free_memslots", "enter"] == 1

@@ -99,6 +99,11 @@ RETURN = "the return from an entry that is ignored"
 NOT_MODELLED = "the model has no such function"
 TRACEPOINT = "a tracepoint or marker: used to find out what the tasks called"
 INSIDE = "a probe inside of a function"
+PARTIAL = "only a part of the function could be traced, and not each entry comes to it"
+
+WHOLE_IN_MODEL = ("kvm_free_memslots",)
+"""Functions whose part is entered just when the model's function is. KVM frees two sets of memory slots and
+returns at once for the first of them (6.1, 6.12); the model has one set, and enters the function once."""
 
 
 Counts = dict[str, dict[str, int]]

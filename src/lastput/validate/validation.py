@@ -16,7 +16,7 @@ from lastput.validate.cast import Cast, casts, version
 from lastput.validate.checks import checks
 from lastput.validate.emit import EmittingProgram
 from lastput.validate.follow import follow
-from lastput.validate.ignored import NOT_MODELLED, REASONS, Counts, count
+from lastput.validate.ignored import NOT_MODELLED, PARTIAL, REASONS, WHOLE_IN_MODEL, Counts, count
 from lastput.validate.lives import CREATES
 from lastput.validate.outcome import Accepted, Effort, Refused, Undecided
 from lastput.validate.script import Stage
@@ -173,7 +173,8 @@ def _used_after(cast: Cast, lost: int) -> Tried:
 def _try(recording: Recording, cast: Cast, plan: Plan) -> Tried:
     words = VOCABULARY[cast.stage.version]
     points = recording.observable | _tracepoints(recording)
-    observable = frozenset(p for p in points if p[0] in words and _may_be_seen(p))
+    partial = recording.partial - {*WHOLE_IN_MODEL}
+    observable = frozenset(p for p in points if p[0] in words - partial and _may_be_seen(p))
     ignored = {reason: dict(names) for reason, names in cast.ignored.items()}
     seen = []
     for role, sight in cast.seen:
@@ -182,7 +183,7 @@ def _try(recording: Recording, cast: Cast, plan: Plan) -> Tried:
             found = checks(sight, cast.facts, cast.contradictions.get(sight.number, ()))
             seen.append(Seen(sight.number, sight.time, sight.cpu, role, sight.name, at, found, sight.line))
         else:
-            count(ignored, NOT_MODELLED, sight.name, sight.events)
+            count(ignored, PARTIAL if sight.name in partial else NOT_MODELLED, sight.name, sight.events)
     if cast.ends:
         observable |= {END}
         seen += [_end(role, sight) for role, sight in cast.ends]
