@@ -32,7 +32,10 @@ def _until_destroyed(whole: Recording) -> int:
     return sum(seen.number <= end and not seen.shows_end for seen in tried.seen)
 
 
-@pytest.mark.parametrize(("name", "later"), [("b3", TOGETHER), ("a1", APART)])
+AT_ONCE = ("b3", "b5", "a4")
+
+
+@pytest.mark.parametrize(("name", "later"), [*((name, TOGETHER) for name in AT_ONCE), ("a1", APART)])
 def test_two_vms_are_accepted(name: str, later: int) -> None:
     made = validate(doubled(recorded(name), later))
     assert [tried.word for tried in made.tried] == ["accepted"] * 2

@@ -33,17 +33,35 @@ class Belonging:
         """Count a sight that is not about the VM."""
         count(self.ignored, reason, sight.name or sight.kind, sight.events)
 
+    def own(self) -> list[Sight]:
+        """What is about the VM, or may be, in the order of the recording."""
+        mine = [
+            sight
+            for of_task in of_tasks(self.reach).values()
+            for sight, is_mine in self._sorted(of_task)
+            if is_mine
+        ]
+        return sorted(mine, key=lambda sight: sight.number)
+
     def of_tasks(self, begin: int) -> dict[int, list[Sight]]:
         """By pid, what each task did about the VM from the event `begin` on."""
         return {pid: list(self._mine(own, begin)) for pid, own in of_tasks(self.reach).items()}
 
     def _mine(self, own: Sequence[Sight], begin: int) -> Iterator[Sight]:
-        mine = self.alone or self._starts_here(own, begin)
-        entered: dict[str, bool] = {}
         for sight in own:
             if sight.number < begin:
                 self.leave_out(sight, BEFORE)
-                continue
+        for sight, is_mine in self._sorted([sight for sight in own if sight.number >= begin]):
+            if is_mine:
+                yield sight
+            else:
+                self.leave_out(sight, OTHER_VM)
+
+    def _sorted(self, own: Sequence[Sight]) -> Iterator[tuple[Sight, bool]]:
+        """What a task did, and whether it is about the VM, or may be."""
+        mine = self.alone or self._starts_here(own)
+        entered: dict[str, bool] = {}
+        for sight in own:
             addressed = sight.kind == "enter" and _addressed(sight)
             if addressed:
                 mine = sight.number in self.life.numbers or self.life.kvm is None
@@ -52,15 +70,12 @@ class Belonging:
             if sight.kind == "enter":
                 entered[sight.name] = mine
             for_all = sight.kind in ("tracepoint", "marker") or sight.arg("mm") is not None
-            if mine or (for_all and not addressed):
-                yield sight
-            else:
-                self.leave_out(sight, OTHER_VM)
+            yield sight, mine or (for_all and not addressed)
 
-    def _starts_here(self, own: Sequence[Sight], begin: int) -> bool:
+    def _starts_here(self, own: Sequence[Sight]) -> bool:
         """Whether a task is about this VM from the start: what it does before it names a VM, such as making
         one, is about the VM that it names first."""
-        first = next((s for s in own if s.number >= begin and s.kind == "enter" and _addressed(s)), None)
+        first = next((s for s in own if s.kind == "enter" and _addressed(s)), None)
         return first is not None and first.number in self.life.numbers
 
 

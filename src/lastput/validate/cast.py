@@ -68,7 +68,7 @@ def _cast(
     recording: Recording, life: Life, made: Sequence[Life], found: Sequence[Sight], known: dict[int, Task]
 ) -> Cast:
     about = belonging(life, made, found)
-    facts = _facts(life, known, about.reach)
+    facts = _facts(life, known, about.own())
     own = about.of_tasks(facts.begin)
     read = {pid: read_script(known[pid], mine, facts) for pid, mine in own.items()}
     stage, scripts = _stage(recording.path, life, facts, read, known)
@@ -230,7 +230,10 @@ def _taking_part(life: Life, facts: Facts, read: dict[int, Script], known: dict[
     these forked while it lived."""
     end = life.last if life.destroyed else 1 << 62
     acts = {
-        pid for pid, script in read.items() if any(m.call.name not in ("exit", "fork") for m in script.calls)
+        pid
+        for pid, script in read.items()
+        if any(m.call.name not in ("exit", "fork", "exec") for m in script.calls)
+        or any(s.name in RELEASED for s in script.seen)
     }
     # Who destroys the VM takes part, also where it calls nothing: a worker that puts files.
     acts |= {pid for pid, script in read.items() if any(s.number in life.numbers for s in script.seen)}
