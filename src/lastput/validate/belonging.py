@@ -1,8 +1,8 @@
 """Which sights of a recording are about one VM; of each other one, why it is not.
 
 A sight is about a VM that it names, or else about the one that its task was about before, or, when that was
-none yet, about the one that the task names first. Of the others, markers and tracepoints, and what names an
-address space, are for every VM to look at.
+none yet, about the one that the task names first, or, if it names none, that its process does. Of the
+others, markers and tracepoints, and what names an address space, are for every VM to look at.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ class Belonging:
     """All that were recorded while it could have been there: who is who is read off these."""
     end: int
     """Number of the last event that could be in `reach`."""
+    beside: set[int]
+    """pids of the tasks of processes of which tasks name this VM, and none names another."""
     ignored: Counts = field(default_factory=dict)
 
     def leave_out(self, sight: Sight, reason: str) -> None:
@@ -74,19 +76,32 @@ class Belonging:
 
     def _starts_here(self, own: Sequence[Sight]) -> bool:
         """Whether a task is about this VM from the start: what it does before it names a VM, such as making
-        one, is about the VM that it names first."""
+        one, is about the VM that it names first. One that names none goes with its process."""
         first = next((s for s in own if s.kind == "enter" and _addressed(s)), None)
-        return first is not None and first.number in self.life.numbers
+        if first is None:
+            return any(sight.pid in self.beside for sight in own[:1])
+        return first.number in self.life.numbers
 
 
-def belonging(life: Life, made: Sequence[Life], found: Sequence[Sight]) -> Belonging:
+def belonging(
+    life: Life, made: Sequence[Life], found: Sequence[Sight], known: Mapping[int, Task]
+) -> Belonging:
     """The sights of a life, out of all of a recording with the lives `made`."""
     begin, end = _reach(life, made)
-    own = Belonging(life, len(made) == 1, [sight for sight in found if begin < sight.number <= end], end)
+    reach = [sight for sight in found if begin < sight.number <= end]
+    own = Belonging(life, len(made) == 1, reach, end, _beside(life, made, found, known))
     for sight in found:
         if not begin < sight.number <= end:
             own.leave_out(sight, BEFORE if sight.number <= begin else AFTER)
     return own
+
+
+def _beside(life: Life, made: Sequence[Life], found: Sequence[Sight], known: Mapping[int, Task]) -> set[int]:
+    """pids of the tasks of processes of which tasks name this VM, and none names another."""
+    tgid = {sight.number: known[sight.pid].tgid for sight in found}
+    named = {tgid[number] for number in life.numbers} - {None}
+    others = {tgid[number] for other in made if other is not life for number in other.numbers}
+    return {task.pid for task in known.values() if task.tgid in named - others}
 
 
 def beginning(life: Life, owner: set[int], known: Mapping[int, Task]) -> int:

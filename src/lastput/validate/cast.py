@@ -67,7 +67,7 @@ def version(recording: Recording) -> str:
 def _cast(
     recording: Recording, life: Life, made: Sequence[Life], found: Sequence[Sight], known: dict[int, Task]
 ) -> Cast:
-    about = belonging(life, made, found)
+    about = belonging(life, made, found, known)
     facts = _facts(life, known, about.own())
     own = about.of_tasks(facts.begin)
     read = {pid: read_script(known[pid], mine, facts) for pid, mine in own.items()}
