@@ -30,6 +30,7 @@ from lastput.validate.cells import Change
 from lastput.validate.describe import event_text, spot
 from lastput.validate.emit import EmittingProgram
 from lastput.validate.independent import Relevant
+from lastput.validate.likely import likeliest_first
 from lastput.validate.live import Live
 from lastput.validate.order import Order
 from lastput.validate.outcome import Accepted, Effort, Matched, Refused, Schedule, Spot, Undecided, Verdict
@@ -171,7 +172,9 @@ class Visit:
     asleep: tuple[Asleep, ...]
     """Threads whose steps from here lead nowhere, as is known."""
     first: Record | None = None
-    """The step that was tried first: the owner's, with its first choices."""
+    """The step that was tried first: the owner's, with its likeliest choice."""
+    others: Sequence[Record] = ()
+    """Its steps with other choices."""
     moves: Iterator[tuple[int, Record]] | None = None
     """What comes after it; mostly nobody asks."""
     moved: bool = False
@@ -301,6 +304,8 @@ class _Search:
             if visit.first is None and not self._sleeps(visit, owner):
                 visit.first = self.walker.first_step(visit.state, owner)
                 if visit.first is not None:
+                    if visit.first.next_choice is not None:
+                        visit.first, *visit.others = likeliest_first(self.walker, visit.state, owner)
                     return owner, visit.first
             visit.moves = self._moves(visit, owner)
         return next(visit.moves, None)
@@ -316,7 +321,7 @@ class _Search:
         before = None
         if visit.first is not None:
             before = owner
-            for record in self.walker.other_steps(visit.state, owner, visit.first):
+            for record in visit.others:
                 yield owner, record
         for thread in self.relevant.threads(visit.state, owner):
             if self._sleeps(visit, thread):

@@ -75,21 +75,14 @@ class Walker:
             return None
         return self.run.step_from(place, 0)
 
-    def other_steps(self, state: State, thread: int, record: Record) -> Iterator[Record]:
-        """Its steps with the choices after those of `record`."""
-        place, choice = state.places[thread], record.next_choice
-        assert place is not None
-        while choice is not None:
-            record = self.run.step_from(place, choice)
-            yield record
-            choice = record.next_choice
-
     def steps(self, state: State, thread: int) -> Iterator[Record]:
         """A thread's steps, one for each choice. Between two, memory may change and come back."""
-        record = self.first_step(state, thread)
-        if record is not None:
+        place, record = state.places[thread], self.first_step(state, thread)
+        while record is not None:
             yield record
-            yield from self.other_steps(state, thread, record)
+            assert place is not None
+            choice = record.next_choice
+            record = None if choice is None else self.run.step_from(place, choice)
 
     def take(self, state: State, thread: int, record: Record) -> tuple[State, list[Change]]:
         """The state after a step, and how memory was before."""
