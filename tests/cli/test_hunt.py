@@ -67,11 +67,11 @@ def test_what_is_saved_is_replayed_and_not_called_the_shortest(cli: Cli, tmp_pat
     [
         (("--by", "pc"), "no hunt is called 'pc': did you mean pct? use random, pct, preemptions, "),
         (("--seed", "x"), "--seed x: use a number from 0"),
-        (("--seed", str(1 << 64)), "use a number from 0 to 18446744073709551615"),
+        (("--seed", str(1 << 64)), "use a number from 0 to 18,446,744,073,709,551,615"),
         (("--walks", "0"), "--walks 0: use a number from 1"),
         (("--depth", "-3"), "--depth -3: use a number from 1"),
         (("--bound", "-1"), "--bound -1: use a number from 0"),
-        (("--bound", "1001"), "--bound 1001: use a number from 0 to 1000"),
+        (("--bound", "1001"), "--bound 1001: use a number from 0 to 1,000"),
         (
             ("--by", "deepening", "--walks", "3"),
             "--walks says nothing to a hunt by deepening: it is for random",
