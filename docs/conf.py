@@ -35,6 +35,7 @@ PAGES = {
         "explanation/estimates",
         "explanation/hunting",
         "explanation/reductions",
+        "explanation/speed",
         "explanation/scaling",
         "explanation/memory",
         "explanation/warts",
