@@ -14,10 +14,9 @@ from lastput.promela.declarations import DECLARES
 from lastput.promela.expressions import Stream
 from lastput.promela.macros import expanded
 from lastput.promela.sentences import Sentences
+from lastput.promela.state import MOST_PROCESSES
 from lastput.promela.tokens import Text, Token
 from lastput.promela.tree import Goto, Model, Process, walk
-
-_MOST_PROCESSES = 255
 
 
 def parse(path: Path, defines: dict[str, str] | None = None) -> Model:
@@ -119,8 +118,8 @@ class _Parser(Sentences):
         if name.value in self.model.processes:
             name.refuse(f"there are two proctypes {name.value}", "another name")
         process = Process(name.value, name, active=count)
-        if count + len(self.model.begin) > _MOST_PROCESSES:
-            name.refuse(f"more than {_MOST_PROCESSES} processes", "fewer")
+        if count + len(self.model.begin) > MOST_PROCESSES:
+            name.refuse(f"more than {MOST_PROCESSES} processes", "fewer")
         self.process = process
         self.scopes.append({})
         stream.expect("(")

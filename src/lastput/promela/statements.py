@@ -8,7 +8,7 @@ from llvmlite import ir as ll
 
 from lastput.promela.fields import FALSE, I32, I64, TRUE, Int, Site, View, i32, i64
 from lastput.promela.layout import Cells, Queue
-from lastput.promela.state import MOST_IN_ONE_STEP
+from lastput.promela.state import MOST_IN_ONE_STEP, MOST_PROCESSES
 from lastput.promela.tree import (
     Assertion,
     Assign,
@@ -126,8 +126,8 @@ class Statements(Values):
 
     def _not_foreseen(self, number: int, process: str) -> None:
         site = Site("slots", "more processes than assumed", slot=(number, process))
-        if number >= 255:
-            site = Site("processes", "more than 255 processes")
+        if number >= MOST_PROCESSES:
+            site = Site("processes", f"more than {MOST_PROCESSES} processes")
         self.fault(TRUE, site)
         self.failed()
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 At = Literal["enter", "return"]
 """Which end of a function an event is."""
 
-VERB: dict[At, str] = {"enter": "enters", "return": "returns from"}
+VERB: dict[str, str] = {"enter": "enters", "return": "returns from"}
 """What a task does there, in words."""
 
 Observable = frozenset[tuple[str, At]]

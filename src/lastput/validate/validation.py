@@ -232,7 +232,7 @@ def _around(recording: Recording, seen: Sequence[Seen], position: int) -> tuple[
 
 def _line(event: Event) -> str:
     """Where in the file, when, who, what, and the arguments as printed: what tells one line from another."""
-    verb = {"enter": VERB["enter"], "return": VERB["return"]}.get(event.kind, "tells")
+    verb = VERB.get(event.kind, "tells")
     given = " ".join(_GIVEN.findall(event.text))
     what = f"line {event.line:,}: {event.time / 1e9:.6f} {event.task} {verb} {event.name}"
     return f"{what}, {given}" if given else what
